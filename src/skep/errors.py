@@ -1,0 +1,348 @@
+"""Every error of skep: one tree, each class with a stable code.
+
+A message says what happened, `where` it happened and, in `fix`, what to do about it. The names are
+those of the reference host where it has one; codes never change once released.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SkepError(Exception):
+    """Root of the tree.
+
+    Args:
+        what: what happened, one sentence without a full stop.
+        where: the place (file:line, step key, log, option), if there is one.
+        fix: what the reader can do about it, if there is something.
+    """
+
+    code: ClassVar[str] = "E-INTERNAL"
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f" ({self.fix})" if self.fix else ""
+        return f"{place}{self.what}{remedy}"
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The error as JSON: `{"code", "message", "where", "fix"}`."""
+        return {"code": self.code, "message": self.what, "where": self.where, "fix": self.fix}
+
+
+# -- values and limits -------------------------------------------------------------------------
+
+
+class BadValue(SkepError):
+    """A value from outside that JSON cannot carry exactly (R-value)."""
+
+    code = "E-VALUE"
+
+
+class LimitExceeded(SkepError):
+    """A bound was reached (R-bound)."""
+
+    code = "E-LIMIT"
+
+    def __init__(self, name: str, limit: float, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(f"limit {name} of {limit:,} exceeded", where=where, fix=fix)
+        self.name = name
+        self.limit = limit
+
+
+class BadFileRef(SkepError):
+    """A worker's `file_ref` outside its scratch directory and work_dir, or not a regular file."""
+
+    code = "E-FILE-REF"
+
+
+class ConfigError(SkepError):
+    """An option, environment variable or home that cannot be used."""
+
+    code = "E-CONFIG"
+
+
+# -- authority ---------------------------------------------------------------------------------
+
+
+class AuthorityError(SkepError):
+    """An act was refused."""
+
+    code = "E-AUTHORITY"
+
+
+class BadSignature(AuthorityError):
+    code = "E-BAD-SIGNATURE"
+
+
+class TokenExpired(AuthorityError):
+    code = "E-TOKEN-EXPIRED"
+
+
+class TokenUsesExhausted(AuthorityError):
+    code = "E-TOKEN-USES"
+
+
+class TokenRevoked(AuthorityError):
+    code = "E-TOKEN-REVOKED"
+
+
+class TokenNotFound(AuthorityError):
+    code = "E-TOKEN-NOT-FOUND"
+
+
+class RoleViolation(AuthorityError):
+    """The role does not allow the verb."""
+
+    code = "E-ROLE"
+
+    def __init__(self, role: str, verb: str) -> None:
+        super().__init__(f"role violation: role={role} verb={verb}")
+        self.role = role
+        self.verb = verb
+
+
+class TokenTaskMismatch(AuthorityError):
+    """A worker token was used for a task that is not its own."""
+
+    code = "E-TOKEN-TASK"
+
+    def __init__(self, bound: str, arg: str) -> None:
+        super().__init__(f"token is bound to task {bound}, not to {arg}")
+        self.bound = bound
+        self.arg = arg
+
+
+class SpawnDepthExceeded(AuthorityError):
+    """A child deeper than `max_spawn_depth` (DESIGN section 5: accepted iff depth <= max)."""
+
+    code = "E-SPAWN-DEPTH"
+
+    def __init__(self, depth: int, maximum: int) -> None:
+        super().__init__(f"spawn depth exceeded: {depth} > max {maximum}")
+        self.depth = depth
+        self.maximum = maximum
+
+
+# -- engine ------------------------------------------------------------------------------------
+
+
+class EngineError(SkepError):
+    """The engine refused or could not do what was asked."""
+
+    code = "E-ENGINE"
+
+
+class LockBusy(EngineError):
+    """The bounded inbox of `engine.threadsafe` is full."""
+
+    code = "E-BUSY"
+
+
+class TaskNotFound(EngineError):
+    code = "E-TASK-NOT-FOUND"
+
+
+class RunNotFound(EngineError):
+    code = "E-RUN-NOT-FOUND"
+
+
+class ResourceNotFound(EngineError):
+    code = "E-RESOURCE-NOT-FOUND"
+
+
+class InvalidTransition(EngineError):
+    """A task may not go from its present status to the one asked for."""
+
+    code = "E-TRANSITION"
+
+
+class DispatchFailed(EngineError):
+    code = "E-DISPATCH"
+
+
+class AttemptEnded(EngineError):
+    """Worker output after its channel was closed (R-once)."""
+
+    code = "E-ATTEMPT-ENDED"
+
+
+class PollTimeout(EngineError):
+    code = "E-POLL-TIMEOUT"
+
+
+class RunFailed(EngineError):
+    """`RunHandle.result()` of a run that did not end `done`.
+
+    `run_id` and `status` are those of the run; `error` is its recorded `{"code","message",...}`.
+    """
+
+    code = "E-RUN-FAILED"
+
+    def __init__(self, run_id: str, status: str, error: dict[str, object] | None) -> None:
+        message = str(error.get("message")) if error else status
+        super().__init__(f"run {run_id} ended {status}: {message}" if error else f"run {run_id} ended {status}")
+        self.run_id = run_id
+        self.status = status
+        self.error = error
+
+
+class Lagged(EngineError):
+    """A subscriber fell behind its bounded queue; read on with `events(after=position)`."""
+
+    code = "E-LAGGED"
+
+    def __init__(self, position: int) -> None:
+        super().__init__("subscriber is too slow", fix=f"read on with events(after={position})")
+        self.position = position
+
+
+# -- workers -----------------------------------------------------------------------------------
+
+
+class WorkerError(SkepError):
+    code = "E-WORKER"
+
+
+class WorkerFailed(WorkerError):
+    """The worker ended without doing its work."""
+
+    code = "E-WORKER-FAILED"
+
+
+class WorkerCancelled(WorkerError):
+    code = "E-WORKER-CANCELLED"
+
+
+class AlreadyJoined(WorkerError):
+    code = "E-ALREADY-JOINED"
+
+
+class SpawnError(SkepError):
+    """A worker could not be started: `SpawnError.Internal` of the reference is this class itself."""
+
+    code = "E-SPAWN"
+
+
+class NotRegistered(SpawnError):
+    code = "E-NOT-REGISTERED"
+
+
+class RejectedByMiddleware(SpawnError):
+    code = "E-REJECTED"
+
+
+class KindNotYet(SpawnError):
+    """A worker kind that is known to lint but cannot be started by this version."""
+
+    code = "E-KIND-NOT-YET"
+
+
+# -- flow --------------------------------------------------------------------------------------
+
+
+class FlowError(SkepError):
+    """A flow could not go on; inside a run a `try` node may catch it."""
+
+    code = "E-FLOW"
+
+
+class EvalError(FlowError):
+    code = "E-EVAL"
+
+
+class PathNotFound(EvalError):
+    code = "E-PATH-NOT-FOUND"
+
+
+class InvalidPath(EvalError):
+    code = "E-PATH"
+
+
+class NonBoolCond(EvalError):
+    code = "E-COND-NOT-BOOL"
+
+
+class DivisionByZero(EvalError):
+    code = "E-DIV-ZERO"
+
+
+class StepFailed(FlowError):
+    """A step's task was blocked, timed out or failed."""
+
+    code = "E-STEP-FAILED"
+
+
+class TemplateError(FlowError):
+    code = "E-TEMPLATE"
+
+
+class ReplayDiverged(FlowError):
+    """A recorded step does not fit the flow that is being recovered."""
+
+    code = "E-REPLAY-DIVERGED"
+
+
+class BlueprintError(SkepError):
+    """A Blueprint that cannot be used. `problems` lists everything lint found, in document order."""
+
+    code = "E-BLUEPRINT"
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None, problems: tuple[object, ...] = ()) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.problems = problems
+
+
+class BadSyntax(BlueprintError):
+    """A document, expression or path that does not parse."""
+
+    code = "E-SYNTAX"
+
+
+class TrustError(BlueprintError):
+    """An untrusted document asked for something only a trusted one may have (R-trust)."""
+
+    code = "E-TRUST"
+
+
+# -- journal -----------------------------------------------------------------------------------
+
+
+class JournalError(SkepError):
+    code = "E-JOURNAL"
+
+
+class JournalFailed(JournalError):
+    """A commit failed; the engine has stopped (R-stop). The store stays readable."""
+
+    code = "E-JOURNAL-FAILED"
+
+
+class Fenced(JournalError):
+    """Another owner has taken this log over; this one must drop it."""
+
+    code = "E-FENCED"
+
+
+class RunOwned(JournalError):
+    """The run is being worked on by another live process."""
+
+    code = "E-RUN-OWNED"
+
+
+class SchemaTooNew(JournalError):
+    code = "E-SCHEMA-NEWER"
+
+
+class StoreCorrupt(JournalError):
+    code = "E-STORE-CORRUPT"
+
+
+class BlobNotFound(JournalError):
+    code = "E-BLOB-NOT-FOUND"

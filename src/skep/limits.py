@@ -1,0 +1,60 @@
+"""Every bound of the engine in one table (R-bound)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Bounds and their defaults; sizes in bytes, times in seconds unless the name ends in `_ms`."""
+
+    max_value_bytes: int = 64 * MIB
+    """A value from outside, encoded as JSON."""
+    inline_value_bytes: int = 64 * KIB
+    """Above this a value is stored as an artifact and referred to by digest."""
+    max_value_depth: int = 100
+    """Nesting of arrays and objects in a value."""
+    max_blueprint_bytes: int = 4 * MIB
+    """A Blueprint document with its `$file` parts expanded."""
+    max_blueprint_depth: int = 100
+    """Nesting of nodes and expressions in a Blueprint."""
+    max_blueprint_nodes: int = 50_000
+    """Nodes of a document after aliases are expanded."""
+    max_expression_chars: int = 4 * KIB
+    max_steps: int = 1_000_000
+    """Step visits in one run (a Blueprint may not raise it)."""
+    max_ahead: int = 64
+    """Finished in-process steps of one run that need not be durable yet (`durability: group`)."""
+    max_spawn_depth: int = 4
+    max_children: int = 256
+    """Children started by one task."""
+    max_open_tasks: int = 10_000
+    """Open tasks of one run."""
+    output_tail: int = 1_024
+    """Recorded outputs of one attempt."""
+    max_interruptions: int = 3
+    """Attempts of one task that a crash may interrupt before it is blocked."""
+    subscriber_queue: int = 1_024
+    threadsafe_inbox: int = 1_024
+    abandoned_threads: int = 32
+    sync_threads: int = 32
+    kill_grace: float = 5.0
+    """From the request to end until a worker is killed or abandoned."""
+    max_hold_ms: float = 50.0
+    """A state transition held longer is logged and counted (R-sync)."""
+    process_output_bytes: int = 64 * MIB
+    process_stderr_tail: int = 64 * KIB
+    memory_runs: int = 100
+    """Finished runs that a `memory:` store keeps."""
+    prompt_template_chars: int = 64 * KIB
+    prompt_rendered_chars: int = 1 * MIB
+    journal_row_events: int = 512
+    """Events merged into one journal row."""
+    journal_backlog: int = 100_000
+    """Events waiting for the writer thread before `append` refuses."""
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,129 @@
+"""The edge of R-value: a value from outside is checked and encoded here, once.
+
+`encode` refuses what JSON cannot carry exactly; what later steps see is `decode(encode(value))`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import msgspec
+
+from skep.errors import BadValue, LimitExceeded
+from skep.limits import DEFAULT_LIMITS, Limits
+
+type_names = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
+
+_encoder = msgspec.json.Encoder()
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder()
+
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+
+
+def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value") -> bytes:
+    """Check `value` and encode it as compact JSON.
+
+    Accepted are `None`, `bool`, `int` in [-2^63, 2^64-1], finite `float`, `str` without lone
+    surrogates, `list`, `tuple` (as an array) and `dict` with `str` keys, nested to
+    `limits.max_value_depth`. Dataclasses and structs are for `to_plain` first.
+
+    Raises:
+        BadValue: naming the place inside the value.
+        LimitExceeded: `max_value_depth` or `max_value_bytes`.
+    """
+    _check(value, limits.max_value_depth, where)
+    try:
+        data = _encoder.encode(value)
+    except UnicodeEncodeError as error:
+        raise BadValue("text holds a lone surrogate, which UTF-8 cannot carry", where=where) from error
+    if len(data) > limits.max_value_bytes:
+        raise LimitExceeded("max_value_bytes", limits.max_value_bytes, where=where, fix="write a file and return a file_ref")
+    return data
+
+
+def decode(data: bytes | memoryview | msgspec.Raw) -> Any:
+    """Decode JSON that `encode` made."""
+    return _decoder.decode(data)
+
+
+def decode_untrusted(data: bytes | str, limits: Limits = DEFAULT_LIMITS, *, where: str = "value") -> Any:
+    """Decode and check JSON text from outside.
+
+    Raises:
+        BadValue: not JSON, or a value that `encode` would refuse.
+        LimitExceeded: too deep or too big.
+    """
+    size = len(data)
+    if size > limits.max_value_bytes:
+        raise LimitExceeded("max_value_bytes", limits.max_value_bytes, where=where)
+    try:
+        value = _decoder.decode(data)
+    except RecursionError as error:
+        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where) from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadValue(f"not JSON: {error}", where=where) from error
+    _check(value, limits.max_value_depth, where)
+    return value
+
+
+def canonical(value: Any) -> bytes:
+    """Compact JSON with sorted keys of an already checked value; equal values, equal bytes."""
+    return _sorted_encoder.encode(value)
+
+
+def digest(data: bytes) -> str:
+    """Lowercase hex SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_plain(value: Any, *, where: str = "value") -> Any:
+    """Dataclasses, msgspec structs and pydantic models as JSON values; anything else unchanged.
+
+    Raises:
+        BadValue: a member that has no JSON form.
+    """
+    kind = type(value)
+    if kind in type_names or kind is int or kind is float:
+        return value
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
+    if hasattr(kind, "__dataclass_fields__") or isinstance(value, msgspec.Struct):
+        try:
+            return msgspec.to_builtins(value, str_keys=False)
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise BadValue(str(error), where=where) from error
+    return value
+
+
+def _check(value: Any, depth: int, where: str) -> None:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
+    if kind is int:
+        if not _INT_MIN <= value <= _INT_MAX:
+            raise BadValue("integer outside 64 bits", where=where, fix="return it as text")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise BadValue(f"{value} is not a JSON number", where=where, fix="return null or text")
+    elif kind is dict:
+        if depth == 0:
+            raise LimitExceeded("max_value_depth", DEFAULT_LIMITS.max_value_depth, where=where)
+        for key, item in value.items():
+            if type(key) is not str:
+                raise BadValue(f"object key {key!r} is not a string", where=where)
+            if type(item) is not str:
+                _check(item, depth - 1, where)
+    elif kind is list or kind is tuple:
+        if depth == 0:
+            raise LimitExceeded("max_value_depth", DEFAULT_LIMITS.max_value_depth, where=where)
+        for item in value:
+            if type(item) is not str:
+                _check(item, depth - 1, where)
+    else:
+        raise BadValue(
+            f"{kind.__name__} has no JSON form", where=where, fix="return null, booleans, numbers, text, lists or dicts"
+        )
