@@ -1,0 +1,1 @@
+"""skep: a long-running host for swarms of agents."""

@@ -1,0 +1,109 @@
+"""What workers emit: the published `OutputEvent` and `ContentRef` shapes, values kept as encoded bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Raw, Struct, json
+
+from skep import values
+from skep.errors import BadValue
+from skep.limits import DEFAULT_LIMITS, Limits
+
+
+class Inline(Struct, frozen=True, tag_field="kind", tag="inline"):
+    """A value in place; `value` is checked JSON (R-value)."""
+
+    value: Raw
+
+
+class FileRef(Struct, frozen=True, tag_field="kind", tag="file_ref", omit_defaults=True):
+    """A file that the worker wrote; taken in as an artifact when it is submitted (`sha256`)."""
+
+    path: str
+    mime: str | None = None
+    size_hint: int | None = None
+    sha256: str | None = None
+
+
+class Blob(Struct, frozen=True, tag_field="kind", tag="blob"):
+    """A value too large to stand in the journal: an artifact that holds its JSON. Never seen by readers."""
+
+    sha256: str
+    size: int
+
+
+ContentRef = Inline | FileRef | Blob
+
+
+class Progress(Struct, frozen=True, tag_field="type", tag="progress", omit_defaults=True):
+    """Where the worker is: a short stage and an optional note."""
+
+    stage: str
+    note: str | None = None
+
+
+class Partial(Struct, frozen=True, tag_field="type", tag="partial"):
+    """A piece of output as it comes; goes to the Stream, not to the journal."""
+
+    chunk: str
+
+
+class Artifact(Struct, frozen=True, tag_field="type", tag="artifact"):
+    """A named part of the result."""
+
+    name: str
+    content: ContentRef
+
+
+class Final(Struct, frozen=True, tag_field="type", tag="final"):
+    """The result. The last one of an attempt decides (R-once); `ok=False` blocks the task."""
+
+    content: ContentRef
+    ok: bool = True
+
+
+OutputEvent = Progress | Partial | Artifact | Final
+
+STREAMED = (Progress, Partial)
+
+_decoder = json.Decoder(OutputEvent)
+
+
+def inline(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value") -> Inline:
+    """Check and encode `value` into an `Inline`.
+
+    Raises:
+        BadValue, LimitExceeded: see `skep.values.encode`.
+    """
+    return Inline(Raw(values.encode(value, limits, where=where)))
+
+
+def final(value: Any, *, ok: bool = True) -> Final:
+    """A `Final` with an inline value.
+
+    >>> import msgspec
+    >>> msgspec.json.encode(final({"verdict": "pass"}))
+    b'{"type":"final","content":{"kind":"inline","value":{"verdict":"pass"}},"ok":true}'
+    """
+    return Final(inline(value, where="result"), ok)
+
+
+def parse_output(line: bytes, limits: Limits = DEFAULT_LIMITS) -> OutputEvent:
+    """Decode one published `OutputEvent` that came from outside, checking every value in it.
+
+    Raises:
+        BadValue: not an output event.
+        LimitExceeded: a value too deep or too big.
+    """
+    try:
+        event = _decoder.decode(line)
+    except (ValueError, RecursionError) as error:
+        raise BadValue(f"not an output event: {error}", where="output") from error
+    content = getattr(event, "content", None)
+    if isinstance(content, Blob):
+        raise BadValue("content kind 'blob' is not for workers", where="output", fix="use inline or file_ref")
+    if isinstance(content, Inline):
+        checked = inline(values.decode_untrusted(bytes(content.value), limits), limits)
+        return Final(checked, event.ok) if isinstance(event, Final) else Artifact(event.name, checked)  # type: ignore[union-attr]
+    return event

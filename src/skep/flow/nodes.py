@@ -1,0 +1,116 @@
+"""The flow's nodes as data: `kind`-tagged structs in the newest published spelling.
+
+This is the canonical form; `spellings.py` reads every other one and `read.py` builds these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from skep.core.retry import RetryPolicy
+from skep.flow.expr import Expr
+from skep.flow.path import Path
+
+Join = Literal["all", "any", "race", "all_settled"]
+
+
+class Node(Struct, frozen=True, tag_field="kind", kw_only=True, omit_defaults=True):
+    """Base of all nodes. `id` replaces the index in step keys and is unique among siblings."""
+
+    id: str | None = None
+
+
+class Step(Node, tag="step", rename={"agent": "ref", "input": "in"}):
+    """Dispatch `input` to `agent`; write its value to `out`. `retry` replaces the agent's whole policy."""
+
+    agent: str
+    input: Expr
+    out: Path
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    """Seconds for one attempt."""
+
+
+class Seq(Node, tag="seq"):
+    """Children in order on one ctx."""
+
+    children: tuple[Node, ...] = ()
+
+
+class Branch(Node, tag="branch", rename={"otherwise": "else"}):
+    """`cond` must be a boolean, else `NonBoolCond`."""
+
+    cond: Expr
+    then: Node
+    otherwise: Node
+
+
+class Case(Struct, frozen=True):
+    """One arm of a switch: taken when the switch's value equals `value`."""
+
+    value: Any
+    body: Node
+
+
+class Switch(Node, tag="switch"):
+    """The first case whose value equals `on`; without one, `default`; without that, an error."""
+
+    on: Expr
+    cases: tuple[Case, ...]
+    default: Node | None = None
+
+
+class Loop(Node, tag="loop"):
+    """`counter` = 0; while `counter < max` and `cond` is truthy: body, `counter` + 1."""
+
+    counter: Path
+    cond: Expr
+    body: Node
+    max: int
+
+
+class Fanout(Node, tag="fanout"):
+    """`body` once for each item, each lane on a ctx of its own with the item at `bind`.
+
+    A lane's result is `select` evaluated in the lane, by default its whole ctx. `all`: results in item
+    order, the first error fails it. `any`: the first success, all failed raises the last error. `race`: the
+    first to settle. `all_settled`: `{"status":"fulfilled","value"}` or `{"status":"rejected","reason"}`.
+    Without items: `[]`, but an error for `any` and `race`.
+    """
+
+    items: Expr
+    bind: Path
+    body: Node
+    join: Join = "all"
+    out: Path
+    max_concurrency: int | None = None
+    select: Expr | None = None
+
+
+class Parallel(Node, tag="parallel"):
+    """Different branches, each on a ctx of its own; results as an object by name (`any`, `race`: one member)."""
+
+    branches: dict[str, Node]
+    join: Join = "all"
+    out: Path
+    select: Expr | None = None
+
+
+class Try(Node, tag="try"):
+    """On an error in `body` its ctx writes are undone, the error text goes to `err_at`, `catch` runs."""
+
+    body: Node
+    catch: Node
+    err_at: Path | None = None
+
+
+class Let(Node, tag="let"):
+    """Write `value` at `at` (published as `assign` before flow.ir 0.3)."""
+
+    at: Path
+    value: Expr
+
+
+NODE_TYPES: tuple[type[Node], ...] = (Step, Seq, Branch, Switch, Loop, Fanout, Parallel, Try, Let)

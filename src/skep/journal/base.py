@@ -1,0 +1,218 @@
+"""The journal port: the only truth, and the contract that every adapter keeps.
+
+Events live in *logs* (`run:ID`, `session:ID`, `engine`) with consecutive versions from 1. `append` is
+synchronous and returns at once; a writer makes whatever has gathered durable as one commit and announces
+it. `(log, version)` is unique in the store, so an owner that has been replaced cannot append. What several
+appends put into one log may be stored as one row; rows get a store-wide `position`, never used twice.
+
+All methods are called on the event loop that opened the journal. `skep.testing.journal` holds the suite
+that each adapter passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from skep.core.events import AnyEvent
+
+
+class Recorded(Struct, frozen=True):
+    """An event as stored. Events of one commit to one log may share a position."""
+
+    position: int
+    log: str
+    version: int
+    event: AnyEvent
+
+
+class Durable(Struct, frozen=True):
+    """What a commit announces: every `append` up to `seq` is durable; `recorded` is what came with it."""
+
+    seq: int
+    recorded: Sequence[Recorded]
+
+
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """The row that `list_runs` reads; written in the same commit as the events it sums up.
+
+    `status` is that of the last event (`running`, `suspended`, `done` ...); readers turn an open run
+    without a live owner into `interrupted`. Times are milliseconds since the epoch.
+    """
+
+    run_id: str
+    status: str
+    blueprint: str
+    blueprint_id: str
+    work_dir: str
+    created_at: int
+    updated_at: int
+    steps: int = 0
+    error: str | None = None
+    interrupted: bool = False
+    """Set by readers: the run is open and its owner is gone."""
+
+
+class Lease(Struct, frozen=True):
+    """The right to append to one log; `generation` grows with each owner."""
+
+    log: str
+    generation: int
+
+
+class StreamItem(Struct, frozen=True):
+    """One partial or progress output: numbered per attempt, anchored to the log version it followed."""
+
+    task_id: str
+    attempt: int
+    number: int
+    version: int
+    at: int
+    data: bytes
+
+
+class InboxMessage(Struct, frozen=True):
+    """What another process wants of a log's owner; `body` is JSON."""
+
+    id: int
+    log: str
+    at: int
+    body: dict[str, Any]
+
+
+Listener = Callable[[Durable], None]
+FailureListener = Callable[[Exception], None]
+
+
+class Journal(Protocol):
+    """The port. `url` is how it was opened."""
+
+    url: str
+
+    async def open(self) -> None:
+        """Open or create the store, migrate an older schema.
+
+        Raises:
+            SchemaTooNew: a newer skep wrote it; nothing was changed.
+            StoreCorrupt: not a store of skep, or damaged.
+            ConfigError: the place cannot be used.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Make everything appended durable, give leases back, release the store. May be called twice."""
+        ...
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def append(self, log: str, version: int, events: Sequence[AnyEvent], summary: RunSummary | None = None) -> int:
+        """Queue `events` as versions `version`, `version + 1` ... of `log`; returns the commit's sequence number.
+
+        Sequence numbers grow by one an append and belong to this journal object.
+
+        Raises:
+            JournalFailed: an earlier commit failed, or the journal is closed (R-stop).
+            LimitExceeded: `journal_backlog`.
+        """
+        ...
+
+    @property
+    def durable(self) -> int:
+        """The highest sequence number that is durable."""
+        ...
+
+    async def flushed(self, seq: int) -> None:
+        """Return when `durable >= seq`.
+
+        Raises:
+            JournalFailed: its commit failed, or an earlier one did.
+        """
+        ...
+
+    def listen(self, on_durable: Listener, on_failure: FailureListener) -> None:
+        """Call `on_durable` on the loop after every commit, in order, and `on_failure` once if one fails.
+
+        `on_failure` gets `Fenced` (with `log` as `where`) when another owner has appended to a log: the
+        other logs go on and `append` to that log raises `Fenced`. Anything else stops the journal.
+        """
+        ...
+
+    def stream(self, log: str, items: Sequence[StreamItem]) -> None:
+        """Queue items for the Stream lane: best effort, in order, never waited for; dropped ones are counted."""
+        ...
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def read(self, log: str, after: int = 0, limit: int = 10_000) -> list[Recorded]:
+        """Durable events of one log with version > `after`, oldest first, at most about `limit`."""
+        ...
+
+    async def read_all(self, after: int = 0, limit: int = 10_000) -> list[Recorded]:
+        """Durable events of all logs with position > `after`, in order of position; whole rows, about `limit`."""
+        ...
+
+    async def read_stream(self, log: str, task_id: str | None = None, after: int = 0, limit: int = 1_000) -> list[StreamItem]:
+        ...
+
+    async def get_run(self, run_id: str) -> RunSummary | None: ...
+
+    async def list_runs(
+        self, *, limit: int = 100, prefix: str = "", status: str | None = None, open_only: bool = False
+    ) -> list[RunSummary]:
+        """Newest first; `prefix` selects by the start of the run id, `open_only` those not ended."""
+        ...
+
+    # -- ownership -----------------------------------------------------------------------------
+
+    async def acquire(self, log: str) -> Lease:
+        """Take the lease of `log`, from nobody or from a dead owner; again by the same owner: the same lease.
+
+        Raises:
+            RunOwned: a live process holds it.
+        """
+        ...
+
+    async def release(self, log: str) -> None:
+        """Give a lease back, after all appended to `log` is durable. Unknown leases are ignored."""
+        ...
+
+    # -- inbox ---------------------------------------------------------------------------------
+
+    async def send(self, log: str, body: dict[str, Any]) -> int:
+        """Leave a message (JSON, at most 1 MiB; at most 1,000 waiting per log) for the owner of `log`."""
+        ...
+
+    async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
+        """Waiting messages for these logs, oldest first; they stay until `settle_inbox`."""
+        ...
+
+    async def settle_inbox(self, ids: Sequence[int]) -> None: ...
+
+    async def changed(self) -> bool:
+        """Whether another connection has written since the last call: cheap, for polling."""
+        ...
+
+    # -- artifacts -----------------------------------------------------------------------------
+
+    async def put_blob(self, data: bytes, *, log: str | None = None) -> str:
+        """Store bytes by their SHA-256 (returned) and note that `log` mentions them; durable on return."""
+        ...
+
+    async def get_blob(self, sha256: str, *, log: str | None = None) -> bytes:
+        """The bytes; with `log` only if that log mentions them.
+
+        Raises:
+            BlobNotFound: unknown, or not mentioned by `log`.
+        """
+        ...
+
+    # -- one-process facts ---------------------------------------------------------------------
+
+    def stats(self) -> dict[str, int]:
+        """Counters: `commits`, `rows`, `events`, `stream_dropped`, `backlog`."""
+        ...
+
+
+StoreKind = Literal["memory", "sqlite"]
