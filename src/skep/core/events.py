@@ -73,6 +73,7 @@ class TaskCreated(Event, tag="task_created"):
     task_id: str
     agent: str
     run_id: str | None = None
+    session_id: str | None = None
     step_key: str | None = None
     digest: str | None = None
     directive: ContentRef | None = None

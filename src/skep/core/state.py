@@ -1,0 +1,284 @@
+"""The engine's state: `state = fold(apply, events)`, and no other writer (R-fold).
+
+Only what is in flight is here. A settled task leaves as soon as its worker has ended, a finished run with
+`run_finished`; both are read from the journal afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, field
+
+from skep.core import events as ev
+from skep.core.outputs import ContentRef, Final
+from skep.core.retry import NO_RETRY
+from skep.core.tasks import Previous, TaskState, TaskStatus
+from skep.core.tokens import TokenRecord
+
+WORKER_TOKEN_MS = 24 * 3600 * 1000
+"""Longest life of a worker token whose attempt has no deadline."""
+
+
+class RunState(Struct, kw_only=True):
+    """An open run: what its log says about it apart from its tasks."""
+
+    id: str
+    blueprint: str
+    blueprint_id: str
+    input: ContentRef
+    work_dir: str
+    trust: str
+    durability: ev.Durability
+    deadline: int | None
+    created_at: int
+    cancel_reason: str | None = None
+    generation: int = 0
+    settled: int = 0
+    tasks: dict[str, str] = field(default_factory=dict)
+    """Open step tasks by step key."""
+    open_tasks: int = 0
+
+
+class SessionState(Struct, kw_only=True):
+    """An attached participant."""
+
+    id: str
+    operator_id: str
+    role: str
+    nonce: str
+    attached_at: int
+
+
+class EngineState(Struct, kw_only=True):
+    """Everything in flight: runs, tasks, tokens by nonce, handles by digest, sessions."""
+
+    runs: dict[str, RunState] = field(default_factory=dict)
+    tasks: dict[str, TaskState] = field(default_factory=dict)
+    tokens: dict[str, TokenRecord] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, SessionState] = field(default_factory=dict)
+    latest: int = 0
+    """The highest time of any event, in milliseconds."""
+
+    def apply(self, event: ev.Event) -> None:
+        """Fold one event in. Events come from a decision that checked them, so this never refuses."""
+        if event.at > self.latest:
+            self.latest = event.at
+        _APPLY[type(event)](self, event)
+
+    # -- what the handlers below share ---------------------------------------------------------
+
+    def end_attempt(self, task: TaskState) -> None:
+        """The attempt's token and handle end with it."""
+        task.live = False
+        self.end_token(task)
+
+    def end_token(self, task: TaskState) -> None:
+        if task.nonce is not None:
+            self.tokens.pop(task.nonce, None)
+            task.nonce = None
+        if task.handle is not None:
+            self.handles.pop(task.handle, None)
+            task.handle = None
+
+    def settle(self, task: TaskState, status: TaskStatus, at: int) -> None:
+        """The task has its last status; it leaves memory unless a worker of it may still run."""
+        task.status = status
+        task.updated_at = at
+        self.end_token(task)
+        if not task.live:
+            self.evict(task)
+
+    def evict(self, task: TaskState) -> None:
+        del self.tasks[task.id]
+        run = self.runs.get(task.run_id) if task.run_id else None
+        if run is not None:
+            run.open_tasks -= 1
+            if task.step_key is not None:
+                run.settled += 1
+                if run.tasks.get(task.step_key) == task.id:
+                    del run.tasks[task.step_key]
+
+
+def _run_started(state: EngineState, e: ev.RunStarted) -> None:
+    state.runs[e.run_id] = RunState(
+        id=e.run_id,
+        blueprint=e.blueprint,
+        blueprint_id=e.blueprint_id,
+        input=e.input,
+        work_dir=e.work_dir,
+        trust=e.trust,
+        durability=e.durability,
+        deadline=e.deadline,
+        created_at=e.at,
+    )
+
+
+def _run_recovered(state: EngineState, e: ev.RunRecovered) -> None:
+    state.runs[e.run_id].generation = e.generation
+
+
+def _run_cancel_requested(state: EngineState, e: ev.RunCancelRequested) -> None:
+    run = state.runs[e.run_id]
+    if run.cancel_reason is None:
+        run.cancel_reason = e.reason
+
+
+def _run_finished(state: EngineState, e: ev.RunFinished) -> None:
+    del state.runs[e.run_id]
+
+
+def _task_created(state: EngineState, e: ev.TaskCreated) -> None:
+    run = state.runs.get(e.run_id) if e.run_id else None
+    state.tasks[e.task_id] = TaskState(
+        id=e.task_id,
+        agent=e.agent,
+        log=f"run:{e.run_id}" if e.run_id else f"session:{e.session_id}",
+        run_id=e.run_id,
+        session_id=e.session_id,
+        step_key=e.step_key,
+        digest=e.digest,
+        directive=e.directive,
+        parent=e.parent,
+        depth=e.depth,
+        retry=e.retry or NO_RETRY,
+        timeout_ms=e.timeout_ms,
+        created_at=e.at,
+        updated_at=e.at,
+    )
+    if run is not None:
+        run.open_tasks += 1
+        if e.step_key is not None:
+            run.tasks[e.step_key] = e.task_id
+    if e.parent is not None and e.parent in state.tasks:
+        state.tasks[e.parent].children += 1
+
+
+def _task_attempt_started(state: EngineState, e: ev.TaskAttemptStarted) -> None:
+    task = state.tasks[e.task_id]
+    task.attempt = e.attempt
+    task.status = "running"
+    task.live = True
+    task.updated_at = e.at
+    task.nonce = e.nonce
+    task.handle = e.handle
+    task.deadline = e.deadline
+    task.retry_at = None
+    task.final = None
+    task.outputs = 0
+    state.tokens[e.nonce] = TokenRecord(
+        role="worker",
+        agent_id=f"worker-of-{task.id}",
+        expire_at=e.deadline or e.at + WORKER_TOKEN_MS,
+        task_id=task.id,
+        run_id=task.run_id,
+    )
+    if e.handle is not None:
+        state.handles[e.handle] = e.nonce
+
+
+def _worker_output(state: EngineState, e: ev.WorkerOutput) -> None:
+    task = state.tasks[e.task_id]
+    task.outputs += 1
+    if type(e.event) is Final:
+        task.final = e.event
+
+
+def _task_checkpoint(state: EngineState, e: ev.TaskCheckpoint) -> None:
+    state.tasks[e.task_id].checkpoint = e.value
+
+
+def _task_attempt_completed(state: EngineState, e: ev.TaskAttemptCompleted) -> None:
+    task = state.tasks[e.task_id]
+    state.end_attempt(task)
+    task.updated_at = e.at
+    if task.status == "cancelled":
+        state.evict(task)
+        return
+    if e.ok:
+        return
+    task.failures += 1
+    task.previous = Previous(e.attempt, e.reason or "error", e.message)
+    if e.retry_at is not None:
+        task.status = "pending"
+        task.retry_at = e.retry_at
+
+
+def _task_attempt_interrupted(state: EngineState, e: ev.TaskAttemptInterrupted) -> None:
+    task = state.tasks[e.task_id]
+    state.end_attempt(task)
+    task.interruptions += 1
+    task.previous = Previous(e.attempt, "interrupted")
+    task.status = "pending"
+    task.updated_at = e.at
+
+
+def _task_pass(state: EngineState, e: ev.TaskPass) -> None:
+    state.settle(state.tasks[e.task_id], "pass", e.at)
+
+
+def _task_blocked(state: EngineState, e: ev.TaskBlocked) -> None:
+    state.settle(state.tasks[e.task_id], "blocked", e.at)
+
+
+def _task_timeout(state: EngineState, e: ev.TaskTimeout) -> None:
+    state.settle(state.tasks[e.task_id], "timeout", e.at)
+
+
+def _task_cancelled(state: EngineState, e: ev.TaskCancelled) -> None:
+    state.settle(state.tasks[e.task_id], "cancelled", e.at)
+
+
+def _session_attached(state: EngineState, e: ev.SessionAttached) -> None:
+    state.sessions[e.session_id] = SessionState(
+        id=e.session_id, operator_id=e.operator_id, role=e.role, nonce=e.nonce, attached_at=e.at
+    )
+    state.tokens[e.nonce] = TokenRecord(
+        role=e.role,  # type: ignore[arg-type]
+        agent_id=e.operator_id,
+        expire_at=e.expire_at,
+        session_id=e.session_id,
+        scopes=e.scopes,
+        uses_left=e.max_uses,
+    )
+
+
+def _token_used(state: EngineState, e: ev.TokenUsed) -> None:
+    record = state.tokens[e.nonce]
+    if record.uses_left is not None:
+        record.uses_left -= 1
+
+
+def _token_revoked(state: EngineState, e: ev.TokenRevoked) -> None:
+    state.tokens[e.nonce].revoked = True
+
+
+_APPLY: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
+    ev.RunStarted: _run_started,
+    ev.RunRecovered: _run_recovered,
+    ev.RunCancelRequested: _run_cancel_requested,
+    ev.RunFinished: _run_finished,
+    ev.TaskCreated: _task_created,
+    ev.TaskAttemptStarted: _task_attempt_started,
+    ev.WorkerOutput: _worker_output,
+    ev.TaskCheckpoint: _task_checkpoint,
+    ev.TaskAttemptCompleted: _task_attempt_completed,
+    ev.TaskAttemptInterrupted: _task_attempt_interrupted,
+    ev.TaskPass: _task_pass,
+    ev.TaskBlocked: _task_blocked,
+    ev.TaskTimeout: _task_timeout,
+    ev.TaskCancelled: _task_cancelled,
+    ev.SessionAttached: _session_attached,
+    ev.TokenUsed: _token_used,
+    ev.TokenRevoked: _token_revoked,
+}
+
+
+def fold(events: list[ev.Event]) -> EngineState:
+    """The state after `events`."""
+    state = EngineState()
+    for event in events:
+        state.apply(event)
+    return state

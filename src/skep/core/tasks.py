@@ -1,0 +1,84 @@
+"""A task, its status and the transitions that exist (DESIGN section 5, *Tasks*)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from skep.core.outputs import ContentRef, Final
+from skep.core.retry import NO_RETRY, RetryPolicy
+from skep.errors import InvalidTransition
+
+TaskStatus = Literal["pending", "running", "suspended", "pass", "blocked", "cancelled", "timeout"]
+
+TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
+    "pending": frozenset({"running", "blocked", "cancelled"}),
+    "running": frozenset({"pending", "suspended", "pass", "blocked", "cancelled", "timeout"}),
+    "suspended": frozenset({"running", "pending", "blocked", "cancelled", "timeout"}),
+    "pass": frozenset(),
+    "blocked": frozenset(),
+    "cancelled": frozenset(),
+    "timeout": frozenset(),
+}
+"""From each status to those it may become; whatever is not here is `InvalidTransition`."""
+
+SETTLED: frozenset[TaskStatus] = frozenset(status for status, next_ in TRANSITIONS.items() if not next_)
+
+
+class Previous(Struct, frozen=True):
+    """Why the last attempt of a task ended."""
+
+    attempt: int
+    reason: str
+    message: str | None = None
+
+
+class TaskState(Struct, kw_only=True):
+    """One unit of an agent's work. Times are milliseconds since the epoch.
+
+    `live` says that an attempt's worker may still run: a cancelled task stays in memory until it has ended.
+    """
+
+    id: str
+    agent: str
+    log: str
+    run_id: str | None = None
+    session_id: str | None = None
+    step_key: str | None = None
+    digest: str | None = None
+    directive: ContentRef | None = None
+    parent: str | None = None
+    depth: int = 0
+    children: int = 0
+    retry: RetryPolicy = NO_RETRY
+    timeout_ms: int | None = None
+    status: TaskStatus = "pending"
+    attempt: int = 0
+    failures: int = 0
+    interruptions: int = 0
+    live: bool = False
+    nonce: str | None = None
+    handle: str | None = None
+    deadline: int | None = None
+    retry_at: int | None = None
+    final: Final | None = None
+    outputs: int = 0
+    checkpoint: ContentRef | None = None
+    previous: Previous | None = None
+    created_at: int = 0
+    updated_at: int = 0
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all attempts: run and step key, or the task's own id."""
+        return f"{self.run_id}/{self.step_key}" if self.step_key is not None else self.id
+
+
+def check_transition(task: TaskState, status: TaskStatus) -> None:
+    """Raises `InvalidTransition` unless `task` may become `status`.
+
+    >>> check_transition(TaskState(id="T-1", agent="a", log="run:1"), "running")
+    """
+    if status not in TRANSITIONS[task.status]:
+        raise InvalidTransition(f"task {task.id} is {task.status} and cannot become {status}")
