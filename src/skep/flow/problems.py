@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from difflib import get_close_matches
 from typing import Literal
 
@@ -28,3 +30,19 @@ def did_you_mean(word: str, known: list[str]) -> str | None:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"known: {', '.join(sorted(known))}" if 0 < len(known) <= 30 else None
+
+
+_PLAIN_KEY = re.compile(r"[\w$-]{1,60}")
+
+
+def inside(place: str, key: str | int) -> str:
+    """The place of a member (`str`) or item (`int`) of what stands at `place`.
+
+    >>> inside(inside("flow", "children"), 2), inside("", "agents"), inside("a", "b.c")
+    ('flow.children[2]', 'agents', 'a["b.c"]')
+    """
+    if isinstance(key, int):
+        return f"{place}[{key}]"
+    if _PLAIN_KEY.fullmatch(key) is None:
+        return f"{place}[{json.dumps(key[:60])}]"
+    return f"{place}.{key}" if place else key
