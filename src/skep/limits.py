@@ -24,6 +24,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_blueprint_nodes: int = 50_000
     """Nodes of a document after aliases are expanded."""
     max_expression_chars: int = 4 * KIB
+    max_path_chars: int = 1 * KIB
+    max_compared: int = 1_000_000
+    """Pairs of members that one comparison of arrays or objects looks at."""
     max_steps: int = 1_000_000
     """Step visits in one run (a Blueprint may not raise it)."""
     max_ahead: int = 64
