@@ -14,13 +14,23 @@ import msgspec
 from skep.errors import BadValue, LimitExceeded
 from skep.limits import DEFAULT_LIMITS, Limits
 
-type_names = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
+type_names: dict[type[object], str] = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
 
 _encoder = msgspec.json.Encoder()
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
 
-_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+INT_MIN, INT_MAX = -(2**63), 2**64 - 1
+
+
+def type_of(value: object) -> type[object]:
+    """`type(value)`, kept from narrowing a JSON value for the type checker."""
+    return type(value)
+
+
+def type_name(value: object) -> str:
+    """What JSON calls the type of `value`: `null boolean number string array object`."""
+    return type_names.get(type(value), "number")
 
 
 def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value") -> bytes:
@@ -104,7 +114,7 @@ def _check(value: Any, depth: int, where: str) -> None:
     if kind is str or kind is bool or value is None:
         return
     if kind is int:
-        if not _INT_MIN <= value <= _INT_MAX:
+        if not INT_MIN <= value <= INT_MAX:
             raise BadValue("integer outside 64 bits", where=where, fix="return it as text")
     elif kind is float:
         if not math.isfinite(value):
@@ -127,3 +137,8 @@ def _check(value: Any, depth: int, where: str) -> None:
         raise BadValue(
             f"{kind.__name__} has no JSON form", where=where, fix="return null, booleans, numbers, text, lists or dicts"
         )
+
+
+def raw(data: bytes) -> msgspec.Raw:
+    """Encoded JSON to stand inside an event as it is."""
+    return msgspec.Raw(data)

@@ -108,6 +108,18 @@ def start_attempt(task: TaskState, at: int, nonce: str, handle_digest: str | Non
     )
 
 
+def first_attempt(created: ev.TaskCreated, nonce: str, handle_digest: str | None = None) -> ev.TaskAttemptStarted:
+    """The first attempt of a task that is created in the same commit."""
+    return ev.TaskAttemptStarted(
+        at=created.at,
+        task_id=created.task_id,
+        attempt=1,
+        nonce=nonce,
+        handle=handle_digest,
+        deadline=created.at + created.timeout_ms if created.timeout_ms is not None else None,
+    )
+
+
 def record_output(
     task: TaskState | None, attempt: int, output: Final | Artifact, at: int, *, by: str | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> ev.WorkerOutput:

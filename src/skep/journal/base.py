@@ -196,6 +196,14 @@ class Journal(Protocol):
 
     # -- artifacts -----------------------------------------------------------------------------
 
+    def stage_blob(self, data: bytes, *, log: str) -> str:
+        """Queue bytes for storage and return their SHA-256: they are durable before any later `append` is.
+
+        Raises:
+            JournalFailed, LimitExceeded: as `append`.
+        """
+        ...
+
     async def put_blob(self, data: bytes, *, log: str | None = None) -> str:
         """Store bytes by their SHA-256 (returned) and note that `log` mentions them; durable on return."""
         ...

@@ -1,0 +1,122 @@
+"""The engine's side of one running attempt: where its outputs come in (R-once, R-append, R-value)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from skep import values
+from skep.core import events as ev
+from skep.core import transitions
+from skep.core.outputs import Artifact, Blob, FileRef, Final, Inline, OutputEvent
+from skep.engine.file_refs import take_in
+from skep.errors import AttemptEnded
+from skep.journal.base import StreamItem
+
+if TYPE_CHECKING:
+    from skep.core.tasks import TaskState
+    from skep.engine.dispatch import Dispatcher
+
+
+class Channel:
+    """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
+
+    __slots__ = ("_attempt", "_closed", "_dispatcher", "_roots", "_streamed", "_task")
+
+    def __init__(self, dispatcher: Dispatcher, task: TaskState, roots: tuple[str, ...]) -> None:
+        self._dispatcher = dispatcher
+        self._task = task
+        self._attempt = task.attempt
+        self._roots = roots
+        self._closed = False
+        self._streamed = 0
+
+    def close(self) -> None:
+        """The worker has ended; from here on only layers append."""
+        self._closed = True
+
+    def emit(self, event: OutputEvent) -> None:
+        self.emit_many((event,))
+
+    def emit_many(self, events: Sequence[OutputEvent]) -> None:
+        self._check_open()
+        self._record(events, by=None)
+
+    def append(self, event: OutputEvent, *, by: str) -> None:
+        self._record((event,), by=by)
+
+    def checkpoint(self, value: Any) -> None:
+        self._check_open()
+        transitions.check_live(self._task, self._attempt)
+        ledger = self._dispatcher.ledger
+        data = values.encode(value, ledger.limits, where="checkpoint")
+        content = ledger.store(data, self._task.log)
+        event = ev.TaskCheckpoint(at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content)
+        ledger.commit(self._task.log, (event,))
+
+    def last_final(self) -> tuple[Any, bool] | None:
+        final = self._task.final
+        if final is None or type(final.content) is FileRef:
+            return None
+        return self._dispatcher.ledger.value(final.content), final.ok
+
+    def token(self) -> str:
+        return self._dispatcher.tokens.worker_token(self._task)
+
+    def handle(self) -> str:
+        raise AttemptEnded("this worker was not given a handle", fix="only workers that pull their prompt have one")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise AttemptEnded(f"attempt {self._attempt} of task {self._task.id} has ended")
+
+    def _record(self, events: Sequence[OutputEvent], *, by: str | None) -> None:
+        task = self._task
+        ledger = self._dispatcher.ledger
+        now = ledger.now()
+        recorded: list[ev.Event] = []
+        streamed: list[OutputEvent] = []
+        for event in events:
+            if type(event) is Final or type(event) is Artifact:
+                output = self._taken_in(event)
+                recorded.append(transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits))
+            else:
+                transitions.check_live(task, self._attempt)
+                streamed.append(event)
+        if recorded:
+            ledger.commit(task.log, recorded)
+        if streamed:
+            self._stream(streamed, now)
+
+    def _taken_in(self, event: Final | Artifact) -> Final | Artifact:
+        content = event.content
+        ledger = self._dispatcher.ledger
+        if type(content) is Inline:
+            data = memoryview(content.value)
+            if data.nbytes <= ledger.limits.inline_value_bytes:
+                return event
+            stored = ledger.store(bytes(data), self._task.log)
+        elif type(content) is FileRef:
+            data = take_in(content, self._roots, ledger.limits)
+            stored = msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=self._task.log))
+        else:
+            assert type(content) is not Blob, "workers cannot name blobs"  # noqa: S101 - parse_output refuses them
+            stored = content
+        if type(event) is Final:
+            return Final(stored, event.ok)
+        return Artifact(event.name, stored)
+
+    def _stream(self, events: Sequence[OutputEvent], now: int) -> None:
+        task = self._task
+        version = self._dispatcher.ledger.version(task.log)
+        items: list[StreamItem] = []
+        for event in events:
+            self._streamed += 1
+            data = msgspec.json.encode(event)
+            items.append(StreamItem(task.id, self._attempt, self._streamed, version, now, data))
+        self._dispatcher.ledger.journal.stream(task.log, items)
+        self._dispatcher.subscriptions.streamed(task.log, items)
+
+

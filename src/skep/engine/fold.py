@@ -1,0 +1,57 @@
+"""From journal events to the machine's inputs: one function for live and recovered runs (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from skep.core import events as ev
+from skep.core.tasks import TaskState
+from skep.engine.ledger import Ledger
+from skep.flow.inputs import CancelRequested, Input, Settled, Started
+
+
+class RunFold:
+    """Collects what the events of one run mean to its machine, in journal order."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.inputs: deque[Input] = deque()
+
+    def observe(self, event: ev.Event, task: TaskState | None) -> None:
+        """An event has been applied; `task` is the one that it was about."""
+        kind = type(event)
+        if task is None or task.step_key is None:
+            if kind is ev.RunStarted:
+                self.inputs.append(Started(self._ledger.value(event.input)))  # type: ignore[attr-defined]
+            elif kind is ev.RunCancelRequested:
+                self.inputs.append(CancelRequested(event.reason))  # type: ignore[attr-defined]
+            return
+        settled = self._settled(event, kind, task)
+        if settled is not None:
+            self.inputs.append(settled)
+
+    def _settled(self, event: ev.Event, kind: type, task: TaskState) -> Settled | None:
+        if kind is ev.TaskPass:
+            return self._with_value(task, "pass")
+        if kind is ev.TaskAttemptCompleted:
+            return _plain(task, "cancelled", None) if task.status == "cancelled" else None
+        if isinstance(event, ev.TaskBlocked):
+            if event.reason == "blocked":
+                return self._with_value(task, "blocked")
+            return _plain(task, "error", event.message, event.code)
+        if isinstance(event, ev.TaskTimeout):
+            return _plain(task, "timeout", event.message or f"no result within {task.timeout_ms} ms")
+        if kind is ev.TaskCancelled and not task.live:
+            return _plain(task, "cancelled", None)
+        return None
+
+    def _with_value(self, task: TaskState, status: str) -> Settled:
+        assert task.step_key is not None and task.digest is not None and task.final is not None  # noqa: S101, PT018 - a settled step
+        value = self._ledger.value(task.final.content)
+        self._ledger.release(task.final.content)
+        return Settled(task.step_key, status, task.agent, task.digest, value)  # type: ignore[arg-type]
+
+
+def _plain(task: TaskState, status: str, message: str | None, code: str | None = None) -> Settled:
+    assert task.step_key is not None and task.digest is not None  # noqa: S101, PT018 - a flow step
+    return Settled(task.step_key, status, task.agent, task.digest, None, message, code)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""The one writer of state: `commit` applies events and hands the same events to the journal (R-fold, R-sync)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from skep import values
+from skep.clock import Clock
+from skep.core.events import Event
+from skep.core.outputs import Blob, ContentRef, FileRef, Inline
+from skep.core.state import EngineState
+from skep.core.tasks import TaskState
+from skep.journal.base import Journal, RunSummary
+from skep.limits import Limits
+
+log = logging.getLogger("skep.engine")
+
+Observer = Callable[[Event, TaskState | None], None]
+"""Sees each event after it was applied, with the task that it was about (perhaps settled and gone by now)."""
+
+
+class Ledger:
+    """State, journal and clock of one engine; everything that changes state goes through `commit`."""
+
+    def __init__(self, journal: Journal, clock: Clock, limits: Limits) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.limits = limits
+        self.state = EngineState()
+        self.counters: Counter[str] = Counter()
+        self._versions: dict[str, int] = {}
+        self._staged: dict[str, bytes] = {}
+        self.last_seq = 0
+
+    def now(self) -> int:
+        """Milliseconds since the epoch; never before an event that is already recorded."""
+        return max(self.clock.now_ms(), self.state.latest)
+
+    def commit(
+        self, log_name: str, events: Sequence[Event], *, summary: RunSummary | None = None, observer: Observer | None = None
+    ) -> int:
+        """Append to the journal, then apply; returns the journal's sequence number.
+
+        Raises:
+            JournalFailed, Fenced: nothing was applied.
+        """
+        version = self._versions.get(log_name, 0)
+        seq = self.journal.append(log_name, version + 1, events, summary)  # type: ignore[arg-type] # the union's base
+        self._versions[log_name] = version + len(events)
+        self.last_seq = seq
+        for event in events:
+            self.apply(event, observer)
+        return seq
+
+    def replay(self, log_name: str, version: int, event: Event, observer: Observer | None) -> None:
+        """Apply an event that is already in the journal (recovery)."""
+        self._versions[log_name] = version
+        self.apply(event, observer)
+
+    def apply(self, event: Event, observer: Observer | None) -> None:
+        state = self.state
+        if observer is None:
+            state.apply(event)
+            return
+        task_id: str | None = getattr(event, "task_id", None)
+        task = state.tasks.get(task_id) if task_id is not None else None
+        state.apply(event)
+        observer(event, task)
+
+    def version(self, log_name: str) -> int:
+        """The version of the last event of a log that this engine has appended or replayed."""
+        return self._versions.get(log_name, 0)
+
+    def forget(self, log_name: str) -> None:
+        """Drop what is remembered about a log that this engine no longer owns."""
+        self._versions.pop(log_name, None)
+
+    async def flushed(self) -> None:
+        """Return when everything committed so far is durable (R-ack)."""
+        if self.journal.durable < self.last_seq:
+            await self.journal.flushed(self.last_seq)
+
+    # -- contents ------------------------------------------------------------------------------
+
+    def store(self, data: bytes, log_name: str) -> ContentRef:
+        """Encoded JSON as a reference: inline when it is small, else an artifact of `log_name`."""
+        if len(data) <= self.limits.inline_value_bytes:
+            return Inline(values.raw(data))
+        sha256 = self.journal.stage_blob(data, log=log_name)
+        self._staged[sha256] = data
+        return Blob(sha256, len(data))
+
+    def remember(self, sha256: str, data: bytes) -> None:
+        """Keep the bytes of an artifact at hand until `release` (recovery reads them ahead)."""
+        self._staged[sha256] = data
+
+    def release(self, content: ContentRef | None) -> None:
+        """The value of `content` has been used; its bytes need not stay in memory."""
+        if type(content) is Blob:
+            self._staged.pop(content.sha256, None)
+
+    def value(self, content: ContentRef) -> Any:
+        """A fresh copy of the value that `content` refers to; a file_ref is its published fields."""
+        if type(content) is Inline:
+            return values.decode(content.value)
+        if type(content) is Blob:
+            return values.decode(self._staged[content.sha256])
+        assert type(content) is FileRef  # noqa: S101 - the union's last member
+        return {"file_ref": content.path, "mime": content.mime, "size_hint": content.size_hint}
+
+    # -- R-sync --------------------------------------------------------------------------------
+
+    def measured(self, operation: str, started: float) -> None:
+        """Log and count a transition that held the loop longer than `max_hold_ms`."""
+        held = (time.perf_counter() - started) * 1000
+        if held > self.limits.max_hold_ms:
+            self.counters["long_holds"] += 1
+            log.warning("transition %s held the event loop for %.0f ms", operation, held)
