@@ -14,7 +14,7 @@ from msgspec import Struct
 from skep.errors import BadSyntax, InvalidPath, PathNotFound
 from skep.flow.problems import did_you_mean
 from skep.limits import DEFAULT_LIMITS, Limits
-from skep.values import type_names
+from skep.values import type_name, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,6 @@ class Path(Struct, frozen=True):
 
 
 ROOT = Path(())
-
-
-def type_of(value: object) -> type[object]:
-    """The type of a JSON value, without narrowing `value` for the type checker."""
-    return type(value)
 
 
 # -- text --------------------------------------------------------------------------------------
@@ -271,10 +266,9 @@ def _failure_at(container: Any, path: Path, depth: int) -> PathNotFound | Invali
         return PathNotFound(f"path not found: {shown}", fix=did_you_mean(segment, few))
     if kind is list and isinstance(segment, int):
         return PathNotFound(f"path not found: {shown}", fix=f"{here} has length {len(container)}")
-    name = type_names.get(kind, "number")
     article = "an" if kind in (list, dict) else "a"
     wanted = "an array, to have an index" if isinstance(segment, int) else "an object, to have a field"
-    return InvalidPath(f"path {shown} does not fit: {here} is {article} {name}, not {wanted}")
+    return InvalidPath(f"path {shown} does not fit: {here} is {article} {type_name(container)}, not {wanted}")
 
 
 _HINTED_KEYS = 30
