@@ -273,6 +273,12 @@ class DivisionByZero(EvalError):
     code = "E-DIV-ZERO"
 
 
+class NoCase(EvalError):
+    """A `switch` whose value equals no case and that has no default."""
+
+    code = "E-NO-CASE"
+
+
 class StepFailed(FlowError):
     """A step's task was blocked, timed out or failed."""
 

@@ -29,6 +29,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Pairs of members that one comparison of arrays or objects looks at."""
     max_steps: int = 1_000_000
     """Step visits in one run (a Blueprint may not raise it)."""
+    max_pure_nodes: int = 10_000_000
+    """Nodes that a flow enters from one result to the next: what a loop without steps runs into."""
     max_ahead: int = 64
     """Finished in-process steps of one run that need not be durable yet (`durability: group`)."""
     max_spawn_depth: int = 4
