@@ -15,7 +15,7 @@ from skep.values import type_of
 _BUDGET = DEFAULT_LIMITS.max_compared
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: object, b: object) -> bool:
     """Whether two JSON values are equal.
 
     >>> equal({"n": 2}, {"n": 2.0}), equal(True, 1), equal([True], [1])
@@ -24,10 +24,12 @@ def equal(a: Any, b: Any) -> bool:
     Raises:
         LimitExceeded: `max_compared` members looked at.
     """
-    kind = type_of(a)
+    kind = type(a)
+    if kind is str:
+        return a == b
     if kind is dict or kind is list:
-        return kind is type_of(b) and _same(a, b, _BUDGET) >= 0
-    if kind is bool or type_of(b) is bool:
+        return kind is type(b) and _same(a, b, _BUDGET) >= 0
+    if kind is bool or type(b) is bool:
         return a is b
     return a == b
 

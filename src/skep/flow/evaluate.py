@@ -112,6 +112,9 @@ def _exists(expr: ops.Exists, room: int) -> Evaluate:
 def _binary(apply: Callable[[Any, Any], Any]) -> Callable[[ops.Binary, int], Evaluate]:
     def compile_(expr: ops.Binary, room: int) -> Evaluate:
         lhs, rhs = _compile(expr.lhs, room), _compile(expr.rhs, room)
+        if isinstance(expr.rhs, ops.Lit):  # the usual condition: no call for the constant
+            constant = expr.rhs.value
+            return lambda ctx: apply(lhs(ctx), constant)
         return lambda ctx: apply(lhs(ctx), rhs(ctx))
 
     return compile_

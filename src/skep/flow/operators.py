@@ -37,8 +37,8 @@ def _is_number(value: object) -> bool:
     return kind is int or kind is float
 
 
-def _two_numbers(verb: str, a: Any, b: Any) -> None:
-    if _is_number(a) and _is_number(b):
+def _two_numbers(verb: str, a: object, b: object) -> None:
+    if type(a) is type(b) is int or (_is_number(a) and _is_number(b)):
         return
     fix = "use concat(...) to join text or arrays" if verb == "add" and type(a) in (str, list) else None
     raise EvalError(f"{verb} needs two numbers, got {type_name(a)} and {type_name(b)}", fix=fix)
