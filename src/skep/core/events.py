@@ -36,6 +36,7 @@ class RunStarted(Event, tag="run_started"):
     blueprint_id: str
     input: ContentRef
     work_dir: str
+    blueprint_dir: str | None = None
     trust: Literal["trusted", "untrusted"] = "trusted"
     durability: Durability = "group"
     deadline: int | None = None

@@ -36,6 +36,11 @@ class Blob(Struct, frozen=True, tag_field="kind", tag="blob"):
 ContentRef = Inline | FileRef | Blob
 
 
+def file_fields(content: FileRef) -> dict[str, Any]:
+    """The value that a `file_ref` stands for: its published fields."""
+    return {"file_ref": content.path, "mime": content.mime, "size_hint": content.size_hint}
+
+
 class Progress(Struct, frozen=True, tag_field="type", tag="progress", omit_defaults=True):
     """Where the worker is: a short stage and an optional note."""
 

@@ -26,9 +26,13 @@ OPERATOR_VERBS = frozenset(
     }
 )
 WORKER_LEAF_VERBS = frozenset({"fetch_prompt", "fetch_data", "post_result", "verify_token", "emit_output"})
-WORKER_SWARM_VERBS = frozenset({"start_task", "dispatch_attempt", "read_task_state", "cancel_task", "poll_task"})
+WORKER_SWARM_VERBS = frozenset(
+    {"start_task", "dispatch_attempt", "read_task_state", "cancel_task", "poll_task"}
+)
 OBSERVER_VERBS = frozenset({"subscribe_events", "read_trace", "read_task_state"})
-SENIOR_VERBS = frozenset({"answer_query", "override_verdict", "pause_loop", "resume_loop", "inject_directive"})
+SENIOR_VERBS = frozenset(
+    {"answer_query", "override_verdict", "pause_loop", "resume_loop", "inject_directive"}
+)
 
 PUBLISHED_GATE: Mapping[str, frozenset[str]] = {
     "operator": OPERATOR_VERBS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Literal
 
 from msgspec import Struct
@@ -73,6 +74,10 @@ class TaskState(Struct, kw_only=True):
     def idempotency_key(self) -> str:
         """The same for all attempts: run and step key, or the task's own id."""
         return f"{self.run_id}/{self.step_key}" if self.step_key is not None else self.id
+
+    def snapshot(self) -> TaskState:
+        """A copy that later events do not change; its parts are immutable."""
+        return copy(self)
 
 
 def check_transition(task: TaskState, status: TaskStatus) -> None:

@@ -71,7 +71,9 @@ def create_task(
         if above.children >= limits.max_children:
             raise LimitExceeded("max_children", limits.max_children, where=f"task {parent}")
     if run_id is not None and state.runs[run_id].open_tasks >= limits.max_open_tasks:
-        raise LimitExceeded("max_open_tasks", limits.max_open_tasks, where=f"run {run_id}", fix="set max_concurrency")
+        raise LimitExceeded(
+            "max_open_tasks", limits.max_open_tasks, where=f"run {run_id}", fix="set max_concurrency"
+        )
     return ev.TaskCreated(
         at=at,
         task_id=task_id,
@@ -88,7 +90,9 @@ def create_task(
     )
 
 
-def start_attempt(task: TaskState, at: int, nonce: str, handle_digest: str | None = None) -> ev.TaskAttemptStarted:
+def start_attempt(
+    task: TaskState, at: int, nonce: str, handle_digest: str | None = None
+) -> ev.TaskAttemptStarted:
     """The next attempt begins; its deadline is an absolute time.
 
     Raises:
@@ -108,7 +112,9 @@ def start_attempt(task: TaskState, at: int, nonce: str, handle_digest: str | Non
     )
 
 
-def first_attempt(created: ev.TaskCreated, nonce: str, handle_digest: str | None = None) -> ev.TaskAttemptStarted:
+def first_attempt(
+    created: ev.TaskCreated, nonce: str, handle_digest: str | None = None
+) -> ev.TaskAttemptStarted:
     """The first attempt of a task that is created in the same commit."""
     return ev.TaskAttemptStarted(
         at=created.at,
@@ -121,7 +127,13 @@ def first_attempt(created: ev.TaskCreated, nonce: str, handle_digest: str | None
 
 
 def record_output(
-    task: TaskState | None, attempt: int, output: Final | Artifact, at: int, *, by: str | None = None, limits: Limits = DEFAULT_LIMITS
+    task: TaskState | None,
+    attempt: int,
+    output: Final | Artifact,
+    at: int,
+    *,
+    by: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> ev.WorkerOutput:
     """Record a final or an artifact of a live attempt.
 
@@ -140,7 +152,9 @@ def check_live(task: TaskState | None, attempt: int) -> None:
     """Raises `AttemptEnded` unless `attempt` is the task's live one and the task is not settled."""
     if task is None or not task.live or task.attempt != attempt or task.status in SETTLED:
         name = task.id if task is not None else "(settled)"
-        raise AttemptEnded(f"attempt {attempt} of task {name} has ended", fix="nothing that it sends counts any more")
+        raise AttemptEnded(
+            f"attempt {attempt} of task {name} has ended", fix="nothing that it sends counts any more"
+        )
 
 
 def complete_attempt(task: TaskState, failure: Failure | None, at: int) -> tuple[ev.Event, ...]:
@@ -180,7 +194,9 @@ def interrupt_attempt(
         message = f"interrupted {task.interruptions + 1} times, more than max_interruptions {limits.max_interruptions}"
     else:
         return (interrupted,)
-    blocked = ev.TaskBlocked(at=at, task_id=task.id, reason="interrupted", message=message, code="E-INTERRUPTED")
+    blocked = ev.TaskBlocked(
+        at=at, task_id=task.id, reason="interrupted", message=message, code="E-INTERRUPTED"
+    )
     return (interrupted, blocked)
 
 
@@ -197,7 +213,9 @@ def request_cancel(state: EngineState, run_id: str, reason: str, at: int) -> tup
     return (ev.RunCancelRequested(at=at, run_id=run_id, reason=reason),)
 
 
-def _completed(task: TaskState, at: int, failure: Failure | None, retry_at: int | None = None) -> ev.TaskAttemptCompleted:
+def _completed(
+    task: TaskState, at: int, failure: Failure | None, retry_at: int | None = None
+) -> ev.TaskAttemptCompleted:
     if failure is None:
         return ev.TaskAttemptCompleted(at=at, task_id=task.id, attempt=task.attempt, ok=True)
     return ev.TaskAttemptCompleted(

@@ -37,6 +37,10 @@ class Channel:
         """The worker has ended; from here on only layers append."""
         self._closed = True
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def emit(self, event: OutputEvent) -> None:
         self.emit_many((event,))
 
@@ -52,21 +56,25 @@ class Channel:
         transitions.check_live(self._task, self._attempt)
         ledger = self._dispatcher.ledger
         data = values.encode(value, ledger.limits, where="checkpoint")
-        content = ledger.store(data, self._task.log)
-        event = ev.TaskCheckpoint(at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content)
+        content = ledger.store(data, self._task.log, self._task.id)
+        event = ev.TaskCheckpoint(
+            at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content
+        )
         ledger.commit(self._task.log, (event,))
 
     def last_final(self) -> tuple[Any, bool] | None:
         final = self._task.final
         if final is None or type(final.content) is FileRef:
             return None
-        return self._dispatcher.ledger.value(final.content), final.ok
+        return self._dispatcher.ledger.value(final.content, self._task.id), final.ok
 
     def token(self) -> str:
         return self._dispatcher.tokens.worker_token(self._task)
 
     def handle(self) -> str:
-        raise AttemptEnded("this worker was not given a handle", fix="only workers that pull their prompt have one")
+        raise AttemptEnded(
+            "this worker was not given a handle", fix="only workers that pull their prompt have one"
+        )
 
     def _check_open(self) -> None:
         if self._closed:
@@ -81,7 +89,9 @@ class Channel:
         for event in events:
             if type(event) is Final or type(event) is Artifact:
                 output = self._taken_in(event)
-                recorded.append(transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits))
+                recorded.append(
+                    transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits)
+                )
             else:
                 transitions.check_live(task, self._attempt)
                 streamed.append(event)
@@ -97,10 +107,12 @@ class Channel:
             data = memoryview(content.value)
             if data.nbytes <= ledger.limits.inline_value_bytes:
                 return event
-            stored = ledger.store(bytes(data), self._task.log)
+            stored = ledger.store(bytes(data), self._task.log, self._task.id)
         elif type(content) is FileRef:
             data = take_in(content, self._roots, ledger.limits)
-            stored = msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=self._task.log))
+            stored = msgspec.structs.replace(
+                content, sha256=ledger.journal.stage_blob(data, log=self._task.log)
+            )
         else:
             assert type(content) is not Blob, "workers cannot name blobs"  # noqa: S101 - parse_output refuses them
             stored = content
@@ -118,5 +130,3 @@ class Channel:
             items.append(StreamItem(task.id, self._attempt, self._streamed, version, now, data))
         self._dispatcher.ledger.journal.stream(task.log, items)
         self._dispatcher.subscriptions.streamed(task.log, items)
-
-

@@ -20,7 +20,9 @@ def take_in(content: FileRef, roots: tuple[str, ...], limits: Limits) -> bytes:
         BadFileRef: outside the roots, not a regular file, unreadable, or over `max_value_bytes`.
     """
     if not roots:
-        raise BadFileRef("this attempt has no directory of its own", fix="set the run's work_dir", where=content.path)
+        raise BadFileRef(
+            "this attempt has no directory of its own", fix="set the run's work_dir", where=content.path
+        )
     named = Path(roots[0]) / content.path
     try:
         descriptor = os.open(named, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,7 +33,9 @@ def take_in(content: FileRef, roots: tuple[str, ...], limits: Limits) -> bytes:
         if not stat.S_ISREG(info.st_mode):
             raise BadFileRef("is not a regular file", where=content.path)
         if not _inside(descriptor, named, roots):
-            raise BadFileRef("lies outside the attempt's directories", where=content.path, fix=f"write it below {roots[0]}")
+            raise BadFileRef(
+                "lies outside the attempt's directories", where=content.path, fix=f"write it below {roots[0]}"
+            )
         if info.st_size > limits.max_value_bytes:
             raise BadFileRef(f"is larger than max_value_bytes {limits.max_value_bytes:,}", where=content.path)
         return file.read(limits.max_value_bytes)

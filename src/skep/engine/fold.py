@@ -22,13 +22,17 @@ class RunFold:
         kind = type(event)
         if task is None or task.step_key is None:
             if kind is ev.RunStarted:
-                self.inputs.append(Started(self._ledger.value(event.input)))  # type: ignore[attr-defined]
+                self._start(event)  # type: ignore[arg-type]
             elif kind is ev.RunCancelRequested:
                 self.inputs.append(CancelRequested(event.reason))  # type: ignore[attr-defined]
             return
         settled = self._settled(event, kind, task)
         if settled is not None:
             self.inputs.append(settled)
+
+    def _start(self, event: ev.RunStarted) -> None:
+        self.inputs.append(Started(self._ledger.value(event.input, event.run_id)))
+        self._ledger.release(event.run_id)
 
     def _settled(self, event: ev.Event, kind: type, task: TaskState) -> Settled | None:
         if kind is ev.TaskPass:
@@ -47,8 +51,7 @@ class RunFold:
 
     def _with_value(self, task: TaskState, status: str) -> Settled:
         assert task.step_key is not None and task.digest is not None and task.final is not None  # noqa: S101, PT018 - a settled step
-        value = self._ledger.value(task.final.content)
-        self._ledger.release(task.final.content)
+        value = self._ledger.value(task.final.content, task.id)
         return Settled(task.step_key, status, task.agent, task.digest, value)  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -36,18 +37,25 @@ def home_ring(home: Path) -> KeyRing:
         ConfigError: it cannot be read, or others may read it.
     """
     path = home / "keys.json"
+    if not path.exists():
+        _create(path)
+    return _read(path)
+
+
+def _create(path: Path) -> None:
+    """Write aside, then link: a second process sees no ring or a whole one."""
+    draft = path.with_name(f"keys.{secrets.token_hex(4)}.tmp")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return _read(path)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(json.encode(fresh_ring()))
+            file.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
     except OSError as error:
         raise ConfigError(f"cannot make the key ring: {error}", where=str(path)) from error
-    ring = fresh_ring()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(json.encode(ring))
-        file.flush()
-        os.fsync(descriptor)
-    return ring
 
 
 def _read(path: Path) -> KeyRing:

@@ -11,7 +11,7 @@ from typing import Any
 from skep import values
 from skep.clock import Clock
 from skep.core.events import Event
-from skep.core.outputs import Blob, ContentRef, FileRef, Inline
+from skep.core.outputs import Blob, ContentRef, Inline, file_fields
 from skep.core.state import EngineState
 from skep.core.tasks import TaskState
 from skep.journal.base import Journal, RunSummary
@@ -33,7 +33,7 @@ class Ledger:
         self.state = EngineState()
         self.counters: Counter[str] = Counter()
         self._versions: dict[str, int] = {}
-        self._staged: dict[str, bytes] = {}
+        self._at_hand: dict[str, dict[str, bytes]] = {}
         self.last_seq = 0
 
     def now(self) -> int:
@@ -41,7 +41,12 @@ class Ledger:
         return max(self.clock.now_ms(), self.state.latest)
 
     def commit(
-        self, log_name: str, events: Sequence[Event], *, summary: RunSummary | None = None, observer: Observer | None = None
+        self,
+        log_name: str,
+        events: Sequence[Event],
+        *,
+        summary: RunSummary | None = None,
+        observer: Observer | None = None,
     ) -> int:
         """Append to the journal, then apply; returns the journal's sequence number.
 
@@ -63,13 +68,13 @@ class Ledger:
 
     def apply(self, event: Event, observer: Observer | None) -> None:
         state = self.state
-        if observer is None:
-            state.apply(event)
-            return
         task_id: str | None = getattr(event, "task_id", None)
         task = state.tasks.get(task_id) if task_id is not None else None
         state.apply(event)
-        observer(event, task)
+        if observer is not None:
+            observer(event, task)
+        if self._at_hand and task_id is not None and task_id not in state.tasks:
+            self.release(task_id)
 
     def version(self, log_name: str) -> int:
         """The version of the last event of a log that this engine has appended or replayed."""
@@ -86,31 +91,32 @@ class Ledger:
 
     # -- contents ------------------------------------------------------------------------------
 
-    def store(self, data: bytes, log_name: str) -> ContentRef:
-        """Encoded JSON as a reference: inline when it is small, else an artifact of `log_name`."""
+    def store(self, data: bytes, log_name: str, owner: str) -> ContentRef:
+        """Encoded JSON as a reference: inline when it is small, else an artifact of `log_name`.
+
+        The bytes of an artifact stay at hand for `value` until `release(owner)`.
+        """
         if len(data) <= self.limits.inline_value_bytes:
             return Inline(values.raw(data))
         sha256 = self.journal.stage_blob(data, log=log_name)
-        self._staged[sha256] = data
+        self.remember(sha256, data, owner)
         return Blob(sha256, len(data))
 
-    def remember(self, sha256: str, data: bytes) -> None:
-        """Keep the bytes of an artifact at hand until `release` (recovery reads them ahead)."""
-        self._staged[sha256] = data
+    def remember(self, sha256: str, data: bytes, owner: str) -> None:
+        """Keep the bytes of an artifact at hand until `release(owner)` (recovery reads them ahead)."""
+        self._at_hand.setdefault(owner, {})[sha256] = data
 
-    def release(self, content: ContentRef | None) -> None:
-        """The value of `content` has been used; its bytes need not stay in memory."""
-        if type(content) is Blob:
-            self._staged.pop(content.sha256, None)
+    def release(self, owner: str) -> None:
+        """The task or run `owner` needs its artifacts no more."""
+        self._at_hand.pop(owner, None)
 
-    def value(self, content: ContentRef) -> Any:
+    def value(self, content: ContentRef, owner: str) -> Any:
         """A fresh copy of the value that `content` refers to; a file_ref is its published fields."""
         if type(content) is Inline:
             return values.decode(content.value)
         if type(content) is Blob:
-            return values.decode(self._staged[content.sha256])
-        assert type(content) is FileRef  # noqa: S101 - the union's last member
-        return {"file_ref": content.path, "mime": content.mime, "size_hint": content.size_hint}
+            return values.decode(self._at_hand[owner][content.sha256])
+        return file_fields(content)  # type: ignore[arg-type] # the union's last member
 
     # -- R-sync --------------------------------------------------------------------------------
 

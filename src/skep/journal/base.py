@@ -149,6 +149,10 @@ class Journal(Protocol):
         """Durable events of one log with version > `after`, oldest first, at most about `limit`."""
         ...
 
+    async def read_last(self, log: str) -> Recorded | None:
+        """The last durable event of a log."""
+        ...
+
     async def read_all(self, after: int = 0, limit: int = 10_000) -> list[Recorded]:
         """Durable events of all logs with position > `after`, in order of position; whole rows, about `limit`."""
         ...

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from skep.core.outputs import OutputEvent
 from skep.errors import AlreadyJoined, WorkerCancelled, WorkerError, WorkerFailed
+from skep.limits import DEFAULT_LIMITS, Limits
 
 
 class CancelToken:
@@ -164,6 +165,24 @@ class Spawner(Protocol):
         ...
 
 
+class BuildEnv(Struct, frozen=True, kw_only=True):
+    """What a kind may know when it builds the spawner of one agent."""
+
+    blueprint_dir: str | None = None
+    """The Blueprint's folder, an absolute path; `None` for one that is not a file."""
+    work_dir: str | None = None
+    trusted: bool = True
+    limits: Limits = DEFAULT_LIMITS
+
+
+class AgentFactory(Protocol):
+    """One worker kind: builds the spawner of an agent from its `spec`."""
+
+    def build(self, agent: str, spec: Any, env: BuildEnv) -> Spawner:
+        """Raises `SkepError` when the spec cannot be used (lint has checked its shape before)."""
+        ...
+
+
 class WorkerResult(Struct, frozen=True):
     """What a worker function may return to say `ok=False` with a value."""
 
@@ -290,7 +309,9 @@ def error_text(error: BaseException) -> str:
 
 
 __all__ = [
+    "AgentFactory",
     "Attempt",
+    "BuildEnv",
     "CancelToken",
     "Ctx",
     "JoinHandler",

@@ -1,0 +1,131 @@
+"""A Blueprint made ready to run: its flow compiled, each agent routed to a spawner behind its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct, structs
+
+from skep import values
+from skep.core.retry import RetryPolicy
+from skep.core.transitions import OnInterrupt
+from skep.engine.recorded import RecordedSpawner
+from skep.errors import BlueprintError, KindNotYet, NotRegistered
+from skep.flow.blueprint import AgentDef, Blueprint
+from skep.flow.catalog import Catalog
+from skep.flow.lint import lint
+from skep.flow.program import Program, compile_flow
+from skep.flow.version import canonical_blueprint
+from skep.limits import Limits
+from skep.workers.base import AgentFactory, BuildEnv, Ctx, Spawner, Worker
+
+Link = Callable[[Spawner, Sequence[str]], Spawner]
+"""Wraps a base spawner in the layers that the hints name (and the base layers)."""
+
+
+class Route(Struct, frozen=True):
+    """How attempts of one agent are started, and what its definition says about failure."""
+
+    agent: str
+    spawner: Spawner
+    runs_ahead: bool
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None
+    on_interrupt: OnInterrupt = "retry"
+    system: str | None = None
+
+
+class Plan(Struct, frozen=True):
+    """Everything about a Blueprint that a run needs; shared by the runs of one version."""
+
+    blueprint: Blueprint
+    document: bytes
+    """The canonical JSON; its SHA-256 is the version."""
+    version: str
+    program: Program
+    routes: Mapping[str, Route]
+    link: Link
+
+    def route(self, agent: str) -> Route:
+        """The agent's route; an unknown agent gets one whose start fails with `NotRegistered`."""
+        route = self.routes.get(agent)
+        return route if route is not None else Route(agent, _Missing(sorted(self.routes)), runs_ahead=True)
+
+    def recorded(self, route: Route) -> Route:
+        """The same route with a base worker that has already delivered (recovery)."""
+        spawner = self.link(RecordedSpawner(), self.blueprint.spawner_hints.layers)
+        return structs.replace(route, spawner=spawner, runs_ahead=True)
+
+
+class Planner:
+    """Makes plans. The host gives it the kinds, the layers and the registered agents."""
+
+    def __init__(
+        self, factories: Mapping[str, AgentFactory], catalog: Catalog, link: Link, limits: Limits
+    ) -> None:
+        self._factories = factories
+        self._catalog = catalog
+        self._link = link
+        self._limits = limits
+        self.registered: dict[str, AgentDef] = {}
+        """Agents that code registered; a Blueprint need not declare them."""
+
+    def plan(self, blueprint: Blueprint, env: BuildEnv) -> Plan:
+        """Check and compile.
+
+        Raises:
+            BlueprintError: with every problem that lint found.
+            KindNotYet: an agent's kind cannot be started by this version.
+        """
+        trust = "trusted" if env.trusted else "untrusted"
+        problems = lint(blueprint, self._catalog, trust=trust, registered=frozenset(self.registered))
+        errors = tuple(problem for problem in problems if problem.severity == "error")
+        if errors:
+            raise BlueprintError(str(errors[0]), fix=_more(len(errors)), problems=errors)
+        document = canonical_blueprint(blueprint)
+        defs = {**self.registered, **{agent.name: agent for agent in blueprint.agents}}
+        return Plan(
+            blueprint=blueprint,
+            document=document,
+            version=values.digest(document),
+            program=compile_flow(blueprint.flow, self._limits),
+            routes={name: self._route(agent, blueprint, env) for name, agent in defs.items()},
+            link=self._link,
+        )
+
+    def _route(self, agent: AgentDef, blueprint: Blueprint, env: BuildEnv) -> Route:
+        info = self._catalog.kind(agent.kind)
+        factory = self._factories.get(info.name if info else agent.kind)
+        if factory is None:
+            raise KindNotYet(
+                f"agent {agent.name!r} is of kind {agent.kind!r}, which this version cannot start",
+                fix=f"kinds that start: {', '.join(sorted(self._factories))}",
+            )
+        base = factory.build(agent.name, agent.spec, env)
+        return Route(
+            agent=agent.name,
+            spawner=self._link(base, blueprint.spawner_hints.layers),
+            runs_ahead=base.runs_ahead,
+            retry=agent.retry,
+            timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,
+            on_interrupt="fail" if agent.on_interrupt == "fail" else "retry",
+            system=agent.profile.system_prompt if agent.profile is not None else None,
+        )
+
+
+class _Missing:
+    """The spawner of an agent that nobody declared (`strategy.strict_refs: false`)."""
+
+    runs_ahead = True
+
+    def __init__(self, known: list[str]) -> None:
+        self._known = known
+
+    async def spawn(self, ctx: Ctx) -> Worker:
+        raise NotRegistered(
+            f"worker not registered: {ctx.agent}", fix=f"known: {', '.join(self._known) or 'none'}"
+        )
+
+
+def _more(count: int) -> str | None:
+    return f"and {count - 1} more; `skep lint` shows all" if count > 1 else None

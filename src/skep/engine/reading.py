@@ -1,0 +1,112 @@
+"""Reading runs back: their events from the first to the last, and how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from skep.core import events as ev
+from skep.engine.info import ENDED, RunInfo
+from skep.engine.subscriptions import Subscriptions
+from skep.engine.views import EventView, show_stream
+from skep.errors import RunNotFound
+from skep.journal.base import Journal, RunSummary, StreamItem
+
+PAGE = 1_000
+"""Events read at once."""
+LIVE_STREAM = 256
+"""Live stream items that wait for a slow reader; the oldest go first."""
+
+
+async def find_run(journal: Journal, run_id: str) -> RunSummary:
+    """The run with this id, or with the only id that begins so.
+
+    Raises:
+        RunNotFound: none, or several.
+    """
+    row = await journal.get_run(run_id)
+    if row is not None:
+        return row
+    found = await journal.list_runs(limit=3, prefix=run_id) if run_id else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(row.run_id for row in found)
+        raise RunNotFound(f"several runs begin with {run_id!r}: {names} ...", fix="give more of the id")
+    raise RunNotFound(f"no run {run_id!r} in this store", fix="`skep ps` lists them")
+
+
+async def read_run(journal: Journal, row: RunSummary) -> RunInfo:
+    """The whole of what is known of a run."""
+    info = RunInfo.from_summary(row)
+    if info.status not in ENDED:
+        return info
+    log = f"run:{row.run_id}"
+    finished = await _last_event(journal, log)
+    if not isinstance(finished, ev.RunFinished):
+        return info
+    view = EventView(journal, log)
+    result = await view.value(finished.result) if finished.result is not None else None
+    return info.with_end(result=result, error=finished.error)
+
+
+async def _last_event(journal: Journal, log: str) -> ev.AnyEvent | None:
+    last = await journal.read_last(log)
+    return last.event if last is not None else None
+
+
+async def run_events(
+    journal: Journal,
+    subscriptions: Subscriptions,
+    run_id: str,
+    *,
+    after: int = 0,
+    follow: bool,
+    streams: bool,
+) -> AsyncIterator[dict[str, Any]]:
+    """The events of a run with version > `after`; with `follow` until it has ended, with `streams` the live lane too.
+
+    It reads the journal whenever that has grown, so it sees only what is durable and can never lag.
+    """
+    log = f"run:{run_id}"
+    view = EventView(journal, log)
+    waker = subscriptions.watch(log)
+    live: deque[StreamItem] = deque(maxlen=LIVE_STREAM)
+
+    def take(item: StreamItem) -> None:
+        live.append(item)
+        waker.set()
+
+    stop = subscriptions.listen_stream(log, take) if streams else None
+    try:
+        while True:
+            waker.clear()
+            page = await journal.read(log, after, PAGE)
+            for recorded in page:
+                after = recorded.version
+                yield await view.show(recorded)
+            while live:
+                yield show_stream(live.popleft())
+            if page and isinstance(page[-1].event, ev.RunFinished):
+                return
+            if not page:
+                if not follow:
+                    return
+                await _grown(waker, journal)
+    finally:
+        subscriptions.unwatch(log, waker)
+        if stop is not None:
+            stop()
+
+
+async def _grown(waker: asyncio.Event, journal: Journal) -> None:
+    """Wait for news: our own commits wake us, those of another process are looked for."""
+    while not waker.is_set():
+        try:
+            async with asyncio.timeout(0.25):
+                await waker.wait()
+        except TimeoutError:
+            if await journal.changed():
+                return

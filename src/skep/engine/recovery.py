@@ -1,0 +1,86 @@
+"""Taking up a run that was left open: a fold over its log, then reconciling (DESIGN sections 6 and 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skep.core import events as ev
+from skep.core.outputs import Blob, ContentRef, Final
+from skep.engine.run import RunDriver
+from skep.errors import RunNotFound, StoreCorrupt
+from skep.flow.blueprint import parse_blueprint
+from skep.values import decode
+from skep.workers.base import BuildEnv
+
+if TYPE_CHECKING:
+    from skep.engine.engine import Engine
+
+PAGE = 5_000
+
+
+async def recover(engine: Engine, run_id: str) -> RunDriver:
+    """Own the run, fold its log into a driver and let it go on.
+
+    Raises:
+        RunOwned: a live process works on it.
+        RunNotFound: nothing in the store has this id.
+        BlueprintError, KindNotYet: its Blueprint cannot be run here (an agent is not registered, for one).
+        ReplayDiverged: the log does not fit the flow.
+    """
+    log = f"run:{run_id}"
+    lease = await engine.journal.acquire(log)
+    try:
+        driver = await _fold(engine, run_id, log)
+    except BaseException:
+        engine.forget_run(run_id)
+        await engine.journal.release(log)
+        raise
+    engine.adopt(driver)
+    driver.reconcile(lease.generation)
+    return driver
+
+
+async def _fold(engine: Engine, run_id: str, log: str) -> RunDriver:
+    page = await engine.journal.read(log, 0, PAGE)
+    if not page:
+        raise RunNotFound(f"no run {run_id!r} in this store")
+    first = page[0].event
+    if not isinstance(first, ev.RunStarted):
+        raise StoreCorrupt("the log of a run does not begin with run_started", where=log)
+    driver = await _driver(engine, first)
+    while page:
+        for recorded in page:
+            await _fetch(engine, log, recorded.event)
+            driver.replay(recorded.version, recorded.event)
+        page = await engine.journal.read(log, page[-1].version, PAGE)
+    return driver
+
+
+async def _driver(engine: Engine, started: ev.RunStarted) -> RunDriver:
+    log = f"run:{started.run_id}"
+    document = decode(await engine.journal.get_blob(started.blueprint, log=log))
+    blueprint = parse_blueprint(document)
+    env = BuildEnv(
+        blueprint_dir=started.blueprint_dir,
+        work_dir=started.work_dir,
+        trusted=started.trust == "trusted",
+        limits=engine.limits,
+    )
+    return RunDriver(
+        engine.dispatcher, started.run_id, engine.planner.plan(blueprint, env), started.blueprint_dir
+    )
+
+
+async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:
+    """Read ahead the artifacts whose values the fold needs."""
+    content: ContentRef | None = None
+    owner = ""
+    if isinstance(event, ev.RunStarted):
+        content, owner = event.input, event.run_id
+    elif isinstance(event, ev.WorkerOutput) and isinstance(event.event, Final):
+        content, owner = event.event.content, event.task_id
+    elif isinstance(event, ev.TaskCheckpoint):
+        content, owner = event.value, event.task_id
+    if isinstance(content, Blob):
+        data = await engine.journal.get_blob(content.sha256, log=log)
+        engine.ledger.remember(content.sha256, data, owner)

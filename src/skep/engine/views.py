@@ -1,0 +1,103 @@
+"""Events as people and programs see them: published shape, values filled in, no secret (DESIGN section 5, R-secret)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from skep import values
+from skep.core import events as ev
+from skep.core.outputs import Blob, ContentRef, FileRef, Final, Inline, file_fields
+from skep.journal.base import Journal, Recorded, StreamItem
+
+_HIDDEN = ("nonce", "handle")
+
+
+class EventView:
+    """Turns the recorded events of one log, in order, into dicts.
+
+    `result` of `task_attempt_completed`, `task_pass` and `task_blocked` is taken from the `worker_output` that
+    decided; it is kept per open task only.
+    """
+
+    def __init__(self, journal: Journal, log: str) -> None:
+        self._journal = journal
+        self._log = log
+        self._finals: dict[str, ContentRef] = {}
+
+    async def show(self, recorded: Recorded) -> dict[str, Any]:
+        """`{"kind", "log", "version", "position", "at", ...}` with the event's own fields."""
+        event = recorded.event
+        shown: dict[str, Any] = msgspec.to_builtins(event)
+        for name in _HIDDEN:
+            shown.pop(name, None)
+        for name, content in _contents(event):
+            shown[name] = await self._content(content)
+        self._fill_result(event, shown)
+        result = shown.pop("result_ref", None)
+        if result is not None:
+            shown["result"] = await self.value(result)
+        return {"log": recorded.log, "version": recorded.version, "position": recorded.position, **shown}
+
+    async def value(self, content: ContentRef) -> Any:
+        """The value that a reference means to a reader."""
+        if isinstance(content, Inline):
+            return values.decode(content.value)
+        if isinstance(content, Blob):
+            return values.decode(await self._journal.get_blob(content.sha256, log=self._log))
+        return file_fields(content)
+
+    async def _content(self, content: ContentRef) -> Any:
+        if isinstance(content, FileRef):
+            return {
+                "kind": "file_ref",
+                "path": content.path,
+                "mime": content.mime,
+                "size_hint": content.size_hint,
+            }
+        return await self.value(content)
+
+    def _fill_result(self, event: ev.Event, shown: dict[str, Any]) -> None:
+        if isinstance(event, ev.WorkerOutput):
+            shown["event"] = {"type": "final" if isinstance(event.event, Final) else "artifact"}
+            if isinstance(event.event, Final):
+                self._finals[event.task_id] = event.event.content
+                shown["event"]["ok"] = event.event.ok
+            else:
+                shown["event"]["name"] = event.event.name
+            shown["event"]["content"] = shown.pop("content")
+        elif isinstance(event, ev.TaskAttemptCompleted | ev.TaskPass | ev.TaskBlocked):
+            content = self._finals.get(event.task_id)
+            if content is not None:
+                shown["result_ref"] = content
+        if isinstance(event, ev.TaskPass | ev.TaskBlocked | ev.TaskTimeout | ev.TaskCancelled):
+            self._finals.pop(event.task_id, None)
+
+
+def show_stream(item: StreamItem) -> dict[str, Any]:
+    """A live `progress` or `partial`: its own fields, the task and the attempt."""
+    event: dict[str, Any] = msgspec.json.decode(item.data)
+    kind = event.pop("type")
+    return {
+        "kind": kind,
+        "task_id": item.task_id,
+        "attempt": item.attempt,
+        "number": item.number,
+        "at": item.at,
+        **event,
+    }
+
+
+def _contents(event: ev.Event) -> list[tuple[str, ContentRef]]:
+    if isinstance(event, ev.WorkerOutput):
+        return [("content", event.event.content)]
+    if isinstance(event, ev.RunStarted):
+        return [("input", event.input)]
+    if isinstance(event, ev.RunFinished) and event.result is not None:
+        return [("result", event.result)]
+    if isinstance(event, ev.TaskCreated) and event.directive is not None:
+        return [("directive", event.directive)]
+    if isinstance(event, ev.TaskCheckpoint):
+        return [("value", event.value)]
+    return []
