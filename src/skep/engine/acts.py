@@ -191,22 +191,19 @@ class Acts:
         assert task.directive is not None  # noqa: S101 - start_task gave it
         data = values.canonical(self.ledger.value(task.directive, task.id))
         driver = self.drivers.get(task.run_id) if task.run_id else None
-        if driver is None:
-            job = Job(task, route, data)
-            self._session_jobs[task.id] = job
-            return job
-        job = Job(task, route, data, work_dir=driver.state.work_dir, durability=driver.state.durability)
-        driver.jobs[task.id] = job
+        if driver is not None:
+            return driver.attempts.job(task, route, data)
+        job = self._session_jobs[task.id] = Job(task, route, data)
         return job
 
     def _find_job(self, task: TaskState) -> Job | None:
         driver = self.drivers.get(task.run_id) if task.run_id else None
-        return driver.jobs.get(task.id) if driver is not None else self._session_jobs.get(task.id)
+        return driver.attempts.jobs.get(task.id) if driver is not None else self._session_jobs.get(task.id)
 
     def _settle(self, job: Job, failure: Failure | None) -> None:
         driver = self.drivers.get(job.task.run_id) if job.task.run_id else None
         if driver is not None:
-            driver.settle_child(job, failure)
+            driver.attempts.settle(job, failure)
             return
         self._session_jobs.pop(job.task.id, None)
         self._commit(job.task.log, self.dispatcher.settle_events(job, failure))

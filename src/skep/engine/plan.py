@@ -89,11 +89,18 @@ class Planner:
             document=document,
             version=values.digest(document),
             program=compile_flow(blueprint.flow, self._limits),
-            routes={name: self._route(agent, blueprint, env) for name, agent in defs.items()},
+            routes={
+                name: self._route(agent, blueprint.spawner_hints.layers, env) for name, agent in defs.items()
+            },
             link=self._link,
         )
 
-    def _route(self, agent: AgentDef, blueprint: Blueprint, env: BuildEnv) -> Route:
+    def registered_route(self, agent: str) -> Route | None:
+        """The route of an agent that code registered, for tasks outside a run."""
+        known = self.registered.get(agent)
+        return self._route(known, (), BuildEnv(limits=self._limits)) if known is not None else None
+
+    def _route(self, agent: AgentDef, layers: Sequence[str], env: BuildEnv) -> Route:
         info = self._catalog.kind(agent.kind)
         factory = self._factories.get(info.name if info else agent.kind)
         if factory is None:
@@ -104,7 +111,7 @@ class Planner:
         base = factory.build(agent.name, agent.spec, env)
         return Route(
             agent=agent.name,
-            spawner=self._link(base, blueprint.spawner_hints.layers),
+            spawner=self._link(base, layers),
             runs_ahead=base.runs_ahead,
             retry=agent.retry,
             timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
+from skep.engine.reconcile import reconcile
 from skep.engine.run import RunDriver
 from skep.errors import RunNotFound, StoreCorrupt
 from skep.flow.blueprint import parse_blueprint
@@ -36,7 +37,7 @@ async def recover(engine: Engine, run_id: str) -> RunDriver:
         await engine.journal.release(log)
         raise
     engine.adopt(driver)
-    driver.reconcile(lease.generation)
+    reconcile(driver, lease.generation)
     return driver
 
 

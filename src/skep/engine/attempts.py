@@ -1,0 +1,175 @@
+"""The attempts of one run: queued, performed, settled, retried.
+
+Each runs in an asyncio task that, when an attempt has settled, goes on with the first one that follows from it:
+a chain of steps is one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from skep.clock import TimerHandle
+from skep.core import events as ev
+from skep.core import transitions
+from skep.core.tasks import TaskState
+from skep.core.transitions import Failure
+from skep.engine.dispatch import SHUTDOWN, Dispatcher, Job
+from skep.engine.plan import Route
+from skep.errors import SkepError
+from skep.ids import secret_hex
+
+log = logging.getLogger("skep.engine")
+
+Commit = Callable[[Sequence[ev.Event]], int]
+Broken = Callable[[BaseException], None]
+Settled = Callable[[TaskState], None]
+
+
+class Attempts:
+    """Performs attempts; `commit` records for the run, `settled` is told of each end, `broken` of what must not be."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        work_dir: str,
+        blueprint_dir: str | None,
+        durability: ev.Durability,
+        commit: Commit,
+        settled: Settled,
+        broken: Broken,
+    ) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._dispatcher = dispatcher
+        self._ledger = dispatcher.ledger
+        self._work_dir = work_dir
+        self._blueprint_dir = blueprint_dir
+        self._durability: ev.Durability = durability
+        self._commit = commit
+        self._settled = settled
+        self._broken = broken
+        self._ready: deque[Job] = deque()
+        self._runners: set[asyncio.Task[None]] = set()
+        self._retries: dict[str, TimerHandle] = {}
+        self._unacked: deque[int] = deque()
+        self._closed = False
+
+    # -- queueing ------------------------------------------------------------------------------
+
+    def enqueue(self, task: TaskState, route: Route, data: bytes) -> Job:
+        """An attempt that has been started in the record; `launch` makes it run."""
+        job = self.job(task, route, data)
+        self._ready.append(job)
+        return job
+
+    def job(self, task: TaskState, route: Route, data: bytes) -> Job:
+        """A job that somebody else performs and settles."""
+        job = Job(
+            task,
+            route,
+            data,
+            work_dir=self._work_dir,
+            blueprint_dir=self._blueprint_dir,
+            durability=self._durability,
+        )
+        self.jobs[task.id] = job
+        return job
+
+    def launch(self) -> None:
+        """Start everything that is queued."""
+        while self._ready:
+            runner = asyncio.get_running_loop().create_task(self._run(self._ready.popleft()))
+            self._runners.add(runner)
+            runner.add_done_callback(self._runners.discard)
+
+    def next_attempt(self, task: TaskState, route: Route, data: bytes) -> None:
+        """Begin the next attempt of a pending task, now or when its backoff is over."""
+        if task.retry_at is not None and task.retry_at > self._ledger.now():
+            self._retries[task.id] = self._ledger.clock.call_at(
+                task.retry_at, lambda: self._retry(task, route, data)
+            )
+            return
+        self._commit((transitions.start_attempt(task, self._ledger.now(), secret_hex()),))
+        self.enqueue(task, route, data)
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def end_worker(self, task: TaskState, reason: str) -> None:
+        """Tell a task's worker to end; forget its retry."""
+        timer = self._retries.pop(task.id, None)
+        if timer is not None:
+            timer.cancel()
+        job = self.jobs.get(task.id)
+        if job is not None:
+            job.cancel.cancel(reason)
+
+    def stop(self) -> None:
+        """End every worker without recording anything: another owner may take the run up."""
+        self._closed = True
+        self._ready.clear()
+        for timer in self._retries.values():
+            timer.cancel()
+        for job in tuple(self.jobs.values()):
+            job.cancel.cancel(SHUTDOWN)
+
+    async def stopped(self) -> None:
+        """Wait until all runners are gone."""
+        if self._runners:
+            await asyncio.wait(self._runners)
+
+    def settle(self, job: Job, failure: Failure | None) -> None:
+        """Record the end of an attempt and what follows from it."""
+        task = job.task
+        self.jobs.pop(task.id, None)
+        self._unacked.append(self._commit(self._dispatcher.settle_events(job, failure)))
+        if task.status == "pending":
+            self.next_attempt(task, job.route, job.data)
+        self._settled(task)
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def _run(self, job: Job) -> None:
+        following: Job | None = job
+        try:
+            while following is not None:
+                following = await self._perform(following)
+        except SkepError as error:
+            self._broken(error)
+        except Exception as error:
+            log.exception("a transition failed")
+            self._broken(error)
+
+    async def _perform(self, job: Job) -> Job | None:
+        if len(self._unacked) >= self._ledger.limits.max_ahead:
+            await self._stay_near()
+        failure = await self._dispatcher.execute(job)
+        if self._closed:
+            return None
+        self.settle(job, failure)
+        following = self._ready.popleft() if self._ready else None
+        if self._ready:
+            self.launch()
+        return following
+
+    async def _stay_near(self) -> None:
+        """In-process steps run ahead of the journal by at most `max_ahead` (R-ack)."""
+        unacked = self._unacked
+        journal = self._ledger.journal
+        if unacked[0] > journal.durable:
+            await journal.flushed(unacked[0])
+        durable = journal.durable
+        while unacked and unacked[0] <= durable:
+            unacked.popleft()
+
+    def _retry(self, task: TaskState, route: Route, data: bytes) -> None:
+        self._retries.pop(task.id, None)
+        if self._closed or task.status != "pending":
+            return
+        try:
+            self.next_attempt(task, route, data)
+            self.launch()
+        except SkepError as error:
+            self._broken(error)

@@ -1,0 +1,53 @@
+"""After replay: whatever the machine wants exists, and nothing else goes on (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from skep import values
+from skep.core import events as ev
+from skep.core import transitions
+from skep.core.tasks import TaskState
+from skep.engine.run import RunDriver
+from skep.flow.inputs import Want
+
+
+def reconcile(driver: RunDriver, generation: int) -> None:
+    """Make a replayed run go on under the lease `generation`."""
+    if driver.is_open:
+        event = ev.RunRecovered(at=driver.ledger.now(), run_id=driver.run_id, generation=generation)
+        driver.commit((event,), summary=True)
+        wanted = {want.key: want for want in driver.machine.wanted()}
+        for task in driver.tasks():
+            want = wanted.pop(task.step_key, None) if task.step_key is not None else None
+            if want is None:
+                _end(driver, task)
+            else:
+                _go_on(driver, task, want)
+        if wanted:
+            driver.create(list(wanted.values()))
+        driver.finish_if_ended()
+        driver.arm_deadline()
+    driver.attempts.launch()
+
+
+def _end(driver: RunDriver, task: TaskState) -> None:
+    """A step that had been dropped, or a child of an attempt that is gone: its worker died with the host."""
+    if task.status != "cancelled":
+        driver.commit((transitions.cancel_task(task, driver.ledger.now()),))
+    if task.live:
+        driver.commit(transitions.complete_attempt(task, None, driver.ledger.now()))
+
+
+def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
+    route = driver.plan.route(task.agent)
+    data = values.canonical(want.input)
+    if task.live and task.final is not None:
+        # It had delivered before the host died: its layers run again, the worker does not.
+        driver.attempts.enqueue(task, driver.plan.recorded(route), data)
+        return
+    if task.live:
+        now, limits = driver.ledger.now(), driver.ledger.limits
+        driver.commit(
+            transitions.interrupt_attempt(task, now, on_interrupt=route.on_interrupt, limits=limits)
+        )
+    if task.status == "pending":
+        driver.attempts.next_attempt(task, route, data)
