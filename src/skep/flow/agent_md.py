@@ -37,7 +37,9 @@ def parse_agent_md(
     """
     front, body = _split(decode_text(data, where), where)
     # the fence stood on line 1, so an empty line in its place keeps line numbers right
-    fields = parse_document(f"\n{front}".encode(), "yaml", limits, where=where).value if front.strip() else {}
+    fields: Any = (
+        parse_document(f"\n{front}".encode(), "yaml", limits, where=where).value if front.strip() else {}
+    )
     if type_of(fields) is not dict:
         raise BadSyntax(
             f"frontmatter is {type_name(fields)}, not fields",
