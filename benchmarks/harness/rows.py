@@ -1,0 +1,267 @@
+"""The rows of the table: what is measured, against whom, and what is to be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A script that runs in a fresh process and prints one JSON object of numbers."""
+
+    name: str
+    script: str
+    args: tuple[str, ...]
+    peer: bool = False
+    """Runs in the peers' virtual environment."""
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Our median is at most `limit`."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class Faster:
+    """The rival's number is at least `factor` times ours (all numbers here: less is better)."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class Within:
+    """Our number is at most `factor` times the rival's."""
+
+    factor: float
+
+
+Target = AtMost | Faster | Within
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. The target is judged against `rival`; `others` are measured beside it and shown."""
+
+    key: str
+    what: str
+    metric: str
+    """Which of the probes' numbers; less is better."""
+    unit: str
+    target: Target | None
+    ours: Probe
+    rival: Probe | None = None
+    others: tuple[Probe, ...] = ()
+    slow: bool = False
+    """Takes minutes: only with `--long`, and once."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much each probe does; the quick one is for trying out, its verdicts are not."""
+
+    steps: int = 2_000
+    lanes: int = 1_000
+    runs: int = 100
+    run_steps: int = 20
+    tasks: int = 100_000
+    turns: int = 200
+    starts: int = 15
+    million: int = 1_000_000
+
+
+FULL = Scale()
+QUICK = Scale(steps=300, lanes=200, runs=20, run_steps=5, tasks=10_000, turns=40, starts=3, million=30_000)
+
+
+def langgraph(name: str, *args: object) -> Probe:
+    return Probe(f"LangGraph, {name}", "peer_langgraph.py", tuple(map(str, args)), peer=True)
+
+
+def skep(script: str, *args: object, name: str = "skep") -> Probe:
+    return Probe(name, script, tuple(map(str, args)))
+
+
+def starting(name: str, *command: object, peer: bool = False) -> Probe:
+    return Probe(name, "starting.py", tuple(map(str, command)), peer=peer)
+
+
+def rows(scale: Scale) -> Sequence[Row]:
+    """All rows, in the order of the table."""
+    return (*steps(scale), *fanouts(scale), *sizes(scale), *starts(scale))
+
+
+def steps(scale: Scale) -> Sequence[Row]:
+    n = scale.steps
+    floor = skep("commit_floor.py", n, name="one raw commit through a writer thread")
+    return (
+        Row(
+            "memory-step",
+            "one in-memory step, the full path",
+            "us_per_step",
+            "us",
+            AtMost(20),
+            skep("ours_chain.py", "memory", "group", n),
+            Probe("pydantic-graph", "peer_pydantic_graph.py", (str(n),), peer=True),
+            (
+                langgraph("ainvoke, no checkpointer", "chain", "async", "none", "-", n),
+                langgraph("invoke, no checkpointer", "chain", "sync", "none", "-", n),
+                langgraph("ainvoke, InMemorySaver", "chain", "async", "saver", "async", n),
+            ),
+        ),
+        Row(
+            "chain-group",
+            "one step of a durable chain, `group`",
+            "us_per_step",
+            "us",
+            Faster(25),
+            skep("ours_chain.py", "sqlite", "group", n),
+            langgraph("`async`, AsyncSqliteSaver", "chain", "async", "sqlite", "async", n),
+            (
+                langgraph("`async`, invoke, SqliteSaver", "chain", "sync", "sqlite", "async", n),
+                Probe("DBOS, async steps", "peer_dbos.py", ("async", str(n)), peer=True),
+                Probe("DBOS, sync steps", "peer_dbos.py", ("sync", str(n)), peer=True),
+            ),
+        ),
+        Row(
+            "chain-step",
+            "one step of a durable chain, `step`",
+            "us_per_step",
+            "us",
+            Faster(4),
+            skep("ours_chain.py", "sqlite", "step", n),
+            langgraph("`sync`, AsyncSqliteSaver", "chain", "async", "sqlite", "sync", n),
+            (langgraph("`sync`, invoke, SqliteSaver", "chain", "sync", "sqlite", "sync", n), floor),
+        ),
+        Row(
+            "step-p50",
+            "one durable step alone, p50",
+            "p50_us",
+            "us",
+            Within(2),
+            skep("ours_chain.py", "sqlite", "step", n),
+            floor,
+        ),
+        Row(
+            "many-runs",
+            f"one durable step, `step`, {scale.runs} runs at once",
+            "us_per_step",
+            "us",
+            Faster(20),
+            skep("ours_many.py", scale.runs, scale.run_steps),
+            langgraph("`sync`, AsyncSqliteSaver", "many", "async", scale.runs, scale.run_steps),
+            (langgraph("`sync`, a thread each, SqliteSaver", "many", "sync", scale.runs, scale.run_steps),),
+        ),
+        Row(
+            "million",
+            "one step after a million, against one after a thousand",
+            "late_over_early",
+            "x",
+            AtMost(1.1),
+            skep("ours_million.py", scale.million),
+            slow=True,
+            note="one run (`group`, SQLite); the median window of 1,000 steps in its last tenth over that in"
+            " steps 1,000 to 11,000.",
+        ),
+    )
+
+
+def fanouts(scale: Scale) -> Sequence[Row]:
+    n = scale.lanes
+    return (
+        Row(
+            "fanout-memory",
+            f"fan-out of {n:,} with `select`, in memory",
+            "ms",
+            "ms",
+            AtMost(60),
+            skep("ours_fanout.py", "memory", n),
+            langgraph("Send, ainvoke, no checkpointer", "fanout", "async", "none", n),
+            (
+                langgraph("Send, invoke, no checkpointer", "fanout", "sync", "none", n),
+                langgraph("Send, ainvoke, InMemorySaver", "fanout", "async", "saver", n),
+            ),
+        ),
+        Row(
+            "fanout-sqlite",
+            f"fan-out of {n:,} with `select`, SQLite",
+            "ms",
+            "ms",
+            AtMost(90),
+            skep("ours_fanout.py", "sqlite", n),
+            langgraph("Send, ainvoke, AsyncSqliteSaver", "fanout", "async", "sqlite", n),
+            (langgraph("Send, invoke, SqliteSaver", "fanout", "sync", "sqlite", n),),
+        ),
+    )
+
+
+def sizes(scale: Scale) -> Sequence[Row]:
+    tasks, turns = scale.tasks, scale.turns
+    return (
+        Row(
+            "memory-one-run",
+            f"memory gained from {tasks // 10:,} to {tasks:,} finished tasks, one run",
+            "growth_mib",
+            "MiB",
+            AtMost(10),
+            skep("ours_rss.py", "one", tasks),
+        ),
+        Row(
+            "memory-many-runs",
+            f"memory gained from {tasks // 10:,} to {tasks:,} finished tasks, runs of 1,000",
+            "growth_mib",
+            "MiB",
+            AtMost(10),
+            skep("ours_rss.py", "many", tasks),
+        ),
+        Row(
+            "disk",
+            f"bytes on disk for {turns} turns of 2 KB",
+            "mib",
+            "MiB",
+            AtMost(1.5),
+            skep("ours_disk.py", turns, 2_048),
+            langgraph("messages list", "disk", "full", turns, 2_048),
+            (langgraph("messages in a DeltaChannel (beta)", "disk", "delta", turns, 2_048),),
+            note="a turn is a step that sees all messages and adds one; the store is closed, then measured.",
+        ),
+    )
+
+
+def starts(scale: Scale) -> Sequence[Row]:
+    k = scale.starts
+    return (
+        Row(
+            "import",
+            "`import skep`, beyond a bare interpreter",
+            "beyond_ms",
+            "ms",
+            AtMost(80),
+            starting("skep", k, "{python}", "-c", "import skep"),
+            starting(
+                "LangGraph (`langgraph.graph`)", k, "{python}", "-c", "import langgraph.graph", peer=True
+            ),
+            (starting("pydantic-graph", k, "{python}", "-c", "import pydantic_graph", peer=True),),
+        ),
+        Row(
+            "import-whole",
+            "a process that imports skep, from start to end",
+            "ms",
+            "ms",
+            None,
+            starting("skep", k, "{python}", "-c", "import skep"),
+            None,
+            (starting("a bare interpreter", k, "{python}", "-c", "pass"),),
+        ),
+        Row(
+            "help",
+            "`skep --help`, from start to end",
+            "ms",
+            "ms",
+            AtMost(150),
+            starting("skep", k, "{bin}/skep", "--help"),
+        ),
+    )
