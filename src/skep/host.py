@@ -1,0 +1,187 @@
+"""The composition root: it picks the adapters and wires them; nothing below knows one (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from skep.clock import Clock, SystemClock
+from skep.core.events import Durability
+from skep.core.retry import RetryPolicy
+from skep.core.roles import Role
+from skep.engine.engine import Engine as BaseEngine
+from skep.engine.keys import KeyRing, fresh_ring, home_ring
+from skep.engine.plan import Planner
+from skep.errors import ConfigError
+from skep.flow.blueprint import AgentDef, Blueprint
+from skep.flow.catalog import Catalog
+from skep.flow.load import Loaded
+from skep.journal.base import Journal
+from skep.layers.registry import LayerRegistry, standard_layers
+from skep.limits import DEFAULT_LIMITS, Limits
+from skep.workers.kinds import standard_factories, standard_kinds
+from skep.workers.python.agents import PythonAgents
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ALL = "all"
+NONE = "none"
+
+
+def standard_catalog(layers: LayerRegistry | None = None) -> Catalog:
+    """Every worker kind and layer that this version knows, as lint needs them."""
+    return Catalog(standard_kinds(), (layers or standard_layers()).hints())
+
+
+def open_journal(url: str, limits: Limits = DEFAULT_LIMITS) -> Journal:
+    """The journal that `url` names; not yet opened.
+
+    Raises:
+        ConfigError: no adapter for it.
+    """
+    if url == "memory:":
+        from skep.journal.memory import MemoryJournal
+
+        return MemoryJournal(limits)
+    if url.startswith("sqlite:"):
+        from skep.journal.sqlite import SqliteJournal
+
+        return SqliteJournal.from_url(url, limits)
+    raise ConfigError(f"no store for {url!r}", fix='use "memory:" or "sqlite:///file.db"')
+
+
+class Engine(BaseEngine):
+    """The engine with its adapters; `Engine.open` is how one is made."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        ring: KeyRing | None = None,
+        clock: Clock | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        layers: LayerRegistry | None = None,
+    ) -> None:
+        self.agents = PythonAgents()
+        self.layers = layers or standard_layers()
+        planner = Planner(standard_factories(self.agents), standard_catalog(self.layers), self.layers.link, limits)
+        super().__init__(journal, planner, ring or fresh_ring(), clock or SystemClock(), limits)
+
+    @classmethod
+    def open(
+        cls,
+        url: str = "memory:",
+        *,
+        recover: str = ALL,
+        home: str | Path | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        clock: Clock | None = None,
+        layers: LayerRegistry | None = None,
+    ) -> AbstractAsyncContextManager[Engine]:
+        """Open a store and run on it, for the length of an `async with`.
+
+        Args:
+            url: `memory:` or `sqlite:///file.db` (three slashes and a path; `?synchronous=normal` to choose).
+            recover: which interrupted runs to take up: `all`, `none` or one run's id. It begins when the block
+                first awaits, so agents that the block registers before are there.
+            home: where the key ring lies; without one, tokens end with the process.
+
+        Raises:
+            ConfigError, SchemaTooNew, StoreCorrupt: the store cannot be used.
+            RunNotFound, RunOwned: the one run to recover.
+
+        >>> from skep import Engine, flow
+        >>> async def main():
+        ...     async with Engine.open("memory:") as engine:
+        ...         @engine.agent("greet")
+        ...         async def greet(name: str) -> str:
+        ...             return f"hello {name}"
+        ...         bp = flow.blueprint("hi", flow.step("greet", in_=flow.p.who, out=flow.p.said))
+        ...         handle = await engine.start(bp, {"who": "you"})
+        ...         return await handle.result()
+        >>> asyncio.run(main())
+        {'who': 'you', 'said': 'hello you'}
+        """
+        return cls._opened(url, recover, home, limits, clock, layers)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def _opened(
+        cls,
+        url: str,
+        recover: str,
+        home: str | Path | None,
+        limits: Limits,
+        clock: Clock | None,
+        layers: LayerRegistry | None,
+    ) -> AsyncIterator[Engine]:
+        ring = home_ring(Path(home)) if home is not None else None
+        engine = cls(open_journal(url, limits), ring=ring, clock=clock, limits=limits, layers=layers)
+        await engine.start_up()
+        try:
+            if recover == ALL:
+                engine.background(engine.recover_all())
+            elif recover != NONE:
+                await engine.resume_run(recover)
+            yield engine
+        finally:
+            await engine.close()
+
+    def agent(
+        self,
+        name: str,
+        *,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        on_interrupt: str = "retry",
+    ) -> Callable[[Function], Function]:
+        """Register a Python worker: `async def f(inv: Invocation)` or a plain typed function (DESIGN section 5).
+
+        A sync function runs in a thread. Every Blueprint run by this engine may name it.
+
+        Raises:
+            ConfigError: the name is taken, or the function's parameters cannot be filled from a step's input.
+        """
+
+        def register(function: Function) -> Function:
+            self.agents.add(name, function)
+            self.planner.registered[name] = AgentDef(
+                name=name, kind="python", retry=retry, timeout=timeout, on_interrupt=on_interrupt
+            )
+            return function
+
+        return register
+
+
+async def run(
+    blueprint: Blueprint | Loaded,
+    input: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+    *,
+    agents: Mapping[str, Callable[..., Any]] | None = None,
+    store: str = "memory:",
+    work_dir: str | Path | None = None,
+    durability: Durability = "group",
+    timeout: float | None = None,  # noqa: ASYNC109 - the run's deadline
+) -> Any:
+    """Run a Blueprint to its end and return its final ctx: the one-call form.
+
+    Raises:
+        RunFailed: it did not end `done`; and as `Engine.open` and `Engine.start`.
+    """
+    async with Engine.open(store, recover=NONE) as engine:
+        for name, function in (agents or {}).items():
+            engine.agent(name)(function)
+        handle = await engine.start(blueprint, input, work_dir=work_dir, durability=durability, timeout=timeout)
+        return await handle.result()
+
+
+def run_sync(blueprint: Blueprint | Loaded, input: Mapping[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
+    """`run` for scripts: makes an event loop of its own."""
+    return asyncio.run(run(blueprint, input, **options))
+
+
+__all__ = ["ALL", "NONE", "Engine", "Role", "open_journal", "run", "run_sync", "standard_catalog"]

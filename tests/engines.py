@@ -1,0 +1,85 @@
+"""What the engine's tests share: engines on each store, small Blueprints, agents that misbehave on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from skep import Engine
+from skep.flow.blueprint import Blueprint, parse_blueprint
+from skep.workers.base import WorkerResult
+
+
+def blueprint(flow: dict[str, Any] | list[Any], **fields: Any) -> Blueprint:
+    """A Blueprint of this flow whose agents are registered in code; a list is a `seq`."""
+    if isinstance(flow, list):
+        flow = {"kind": "seq", "children": flow}
+    return parse_blueprint({"id": "test", "flow": flow, **fields})
+
+
+def path(at: str) -> dict[str, Any]:
+    return {"op": "path", "at": at}
+
+
+def lit(value: Any) -> dict[str, Any]:
+    return {"op": "lit", "value": value}
+
+
+def step(agent: str, source: Any = "$", out: str = "$.out", **fields: Any) -> dict[str, Any]:
+    given = path(source) if isinstance(source, str) else source
+    return {"kind": "step", "ref": agent, "in": given, "out": path(out), **fields}
+
+
+def chain(length: int) -> dict[str, Any]:
+    """A loop of `length` steps that each add one to `$.n`."""
+    return {
+        "kind": "loop",
+        "counter": path("$.i"),
+        "cond": lit(True),
+        "max": length,
+        "body": step("inc", "$.n", "$.n"),
+    }
+
+
+class Agents:
+    """Registers the usual agents and counts how often each was called, by idempotency key."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.calls: Counter[str] = Counter()
+        self.started = asyncio.Event()
+        self.release = asyncio.Event()
+        agent = engine.agent
+
+        @agent("inc")
+        async def inc(inv):
+            self.calls[inv.idempotency_key] += 1
+            return inv.input + 1
+
+        @agent("echo")
+        async def echo(inv):
+            self.calls[inv.idempotency_key] += 1
+            return inv.input
+
+        @agent("no")
+        async def no(inv):
+            self.calls[inv.idempotency_key] += 1
+            return WorkerResult({"verdict": "no"}, ok=False)
+
+        @agent("boom")
+        async def boom(inv):
+            self.calls[inv.idempotency_key] += 1
+            raise ValueError("bad")
+
+        @agent("hang")
+        async def hang(inv):
+            self.calls[inv.idempotency_key] += 1
+            self.started.set()
+            await asyncio.Event().wait()
+
+        @agent("gate")
+        async def gate(inv):
+            self.calls[inv.idempotency_key] += 1
+            self.started.set()
+            await self.release.wait()
+            return "passed"
