@@ -58,8 +58,20 @@ class Limits(Struct, frozen=True, kw_only=True):
     prompt_rendered_chars: int = 1 * MIB
     journal_row_events: int = 512
     """Events merged into one journal row."""
+    journal_row_bytes: int = 1 * MIB
+    """Encoded events merged into one journal row; one larger append still stands in one row."""
     journal_backlog: int = 100_000
     """Events waiting for the writer thread before `append` refuses."""
+    blob_backlog_bytes: int = 256 * MIB
+    """Bytes of artifacts waiting for the writer thread before `stage_blob` refuses."""
+    inbox_messages: int = 1_000
+    """Messages waiting for the owner of one log."""
+    inbox_message_bytes: int = 1 * MIB
+    stream_items: int = 10_000
+    """Stream items kept per log; older ones are pruned and counted."""
+    stream_backlog: int = 10_000
+    """Stream items waiting for the writer thread; beyond it the oldest are dropped and counted."""
+    stream_backlog_bytes: int = 16 * MIB
 
 
 DEFAULT_LIMITS = Limits()

@@ -107,20 +107,25 @@ class Journal(Protocol):
 
     # -- writing -------------------------------------------------------------------------------
 
-    def append(self, log: str, version: int, events: Sequence[AnyEvent], summary: RunSummary | None = None) -> int:
-        """Queue `events` as versions `version`, `version + 1` ... of `log`; returns the commit's sequence number.
+    def append(
+        self, log: str, version: int, events: Sequence[AnyEvent], summary: RunSummary | None = None
+    ) -> int:
+        """Queue `events` as versions `version`, `version + 1` ... of `log`; returns a sequence number.
 
-        Sequence numbers grow by one an append and belong to this journal object.
+        Sequence numbers grow by one an append and belong to this journal object. The sequence of events must
+        not be changed afterwards.
 
         Raises:
             JournalFailed: an earlier commit failed, or the journal is closed (R-stop).
+            Fenced: another owner has `log` (see `listen`).
             LimitExceeded: `journal_backlog`.
+            ValueError: no events.
         """
         ...
 
     @property
     def durable(self) -> int:
-        """The highest sequence number that is durable."""
+        """The sequence number up to which everything is durable, but for what was fenced."""
         ...
 
     async def flushed(self, seq: int) -> None:
@@ -128,6 +133,7 @@ class Journal(Protocol):
 
         Raises:
             JournalFailed: its commit failed, or an earlier one did.
+            Fenced: the append `seq` itself went to a log that another owner has.
         """
         ...
 
@@ -140,7 +146,11 @@ class Journal(Protocol):
         ...
 
     def stream(self, log: str, items: Sequence[StreamItem]) -> None:
-        """Queue items for the Stream lane: best effort, in order, never waited for; dropped ones are counted."""
+        """Queue items for the Stream lane: best effort, in order, never waited for.
+
+        Items that the writer cannot keep up with are dropped, oldest first, and counted. A log keeps its last
+        `stream_items`.
+        """
         ...
 
     # -- reading -------------------------------------------------------------------------------
@@ -154,10 +164,13 @@ class Journal(Protocol):
         ...
 
     async def read_all(self, after: int = 0, limit: int = 10_000) -> list[Recorded]:
-        """Durable events of all logs with position > `after`, in order of position; whole rows, about `limit`."""
+        """Durable events of all logs with position > `after`, by position; whole rows, about `limit`."""
         ...
 
-    async def read_stream(self, log: str, task_id: str | None = None, after: int = 0, limit: int = 1_000) -> list[StreamItem]:
+    async def read_stream(
+        self, log: str, task_id: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[StreamItem]:
+        """Stream items of a log, or of one task of it, with `number > after`, in the order they came."""
         ...
 
     async def get_run(self, run_id: str) -> RunSummary | None: ...
@@ -165,7 +178,10 @@ class Journal(Protocol):
     async def list_runs(
         self, *, limit: int = 100, prefix: str = "", status: str | None = None, open_only: bool = False
     ) -> list[RunSummary]:
-        """Newest first; `prefix` selects by the start of the run id, `open_only` those not ended."""
+        """Newest first; `prefix` selects by the start of the run id, `open_only` those not ended.
+
+        `status` selects by what a reader sees: an interrupted run is `interrupted`, whatever was recorded.
+        """
         ...
 
     # -- ownership -----------------------------------------------------------------------------
@@ -195,7 +211,7 @@ class Journal(Protocol):
     async def settle_inbox(self, ids: Sequence[int]) -> None: ...
 
     async def changed(self) -> bool:
-        """Whether another connection has written since the last call: cheap, for polling."""
+        """Whether somebody else may have written since the last call: cheap, for polling."""
         ...
 
     # -- artifacts -----------------------------------------------------------------------------
@@ -223,7 +239,7 @@ class Journal(Protocol):
     # -- one-process facts ---------------------------------------------------------------------
 
     def stats(self) -> dict[str, int]:
-        """Counters: `commits`, `rows`, `events`, `stream_dropped`, `backlog`."""
+        """Counters: `commits`, `rows`, `events`, `stream_dropped`, `stream_pruned`, `backlog`."""
         ...
 
 

@@ -1,0 +1,41 @@
+"""The inbox in memory: what somebody else wants of a log's owner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from skep import values
+from skep.journal.base import InboxMessage
+from skep.journal.messages import check_waiting, encode_message
+from skep.limits import Limits
+
+
+class MemoryInbox:
+    """Messages by id, oldest first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._messages: dict[int, InboxMessage] = {}
+        self._last_id = 0
+        self._changed = False
+
+    def send(self, log: str, body: dict[str, Any], at: int) -> int:
+        data = encode_message(log, body, self._limits)
+        check_waiting(log, sum(message.log == log for message in self._messages.values()), self._limits)
+        self._last_id += 1
+        self._messages[self._last_id] = InboxMessage(self._last_id, log, at, values.decode(data))
+        self._changed = True
+        return self._last_id
+
+    def receive(self, logs: Collection[str]) -> list[InboxMessage]:
+        wanted = set(logs)
+        return [message for message in self._messages.values() if message.log in wanted]
+
+    def settle(self, ids: Sequence[int]) -> None:
+        for message_id in ids:
+            self._messages.pop(message_id, None)
+
+    def changed(self) -> bool:
+        changed, self._changed = self._changed, False
+        return changed

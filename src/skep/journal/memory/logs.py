@@ -1,0 +1,84 @@
+"""Logs in memory, readable one by one and all together in order of position."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from skep.core.events import AnyEvent
+from skep.journal.base import Recorded
+
+_COMPACT_FROM = 1_024
+
+
+class Row(Struct):
+    """What one append brought; emptied when its log is dropped."""
+
+    position: int
+    log: str
+    version: int
+    events: Sequence[AnyEvent]
+
+    def recorded(self, after: int = 0) -> Iterator[Recorded]:
+        """Its events with a version > `after`."""
+        for version, event in enumerate(self.events, self.version):
+            if version > after:
+                yield Recorded(self.position, self.log, version, event)
+
+
+class MemoryLogs:
+    """All logs."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._logs: dict[str, list[Row]] = {}
+        self._order: list[Row] = []
+        self._dropped = 0
+
+    def next_version(self, log: str) -> int:
+        """The version that the next event of `log` must have."""
+        rows = self._logs.get(log)
+        return rows[-1].version + len(rows[-1].events) if rows else 1
+
+    def append(self, log: str, version: int, events: Sequence[AnyEvent]) -> Row:
+        self.position += 1
+        row = Row(self.position, log, version, events)
+        self._logs.setdefault(log, []).append(row)
+        self._order.append(row)
+        return row
+
+    def read(self, log: str, after: int, limit: int) -> list[Recorded]:
+        rows = self._logs.get(log, [])
+        start = bisect_right(rows, after + 1, key=_version)
+        return _gather(rows, max(0, start - 1), limit, after)
+
+    def read_all(self, after: int, limit: int) -> list[Recorded]:
+        return _gather(self._order, bisect_right(self._order, after, key=_position), limit, 0)
+
+    def drop(self, log: str) -> None:
+        """Forget a log; its positions are not used again."""
+        for row in self._logs.pop(log, ()):
+            row.events = ()
+            self._dropped += 1
+        if self._dropped > _COMPACT_FROM and self._dropped * 2 > len(self._order):
+            self._order = [row for row in self._order if row.events]
+            self._dropped = 0
+
+
+def _gather(rows: Sequence[Row], start: int, limit: int, after: int) -> list[Recorded]:
+    found: list[Recorded] = []
+    for index in range(start, len(rows)):
+        if len(found) >= limit:
+            break
+        found.extend(rows[index].recorded(after))
+    return found
+
+
+def _version(row: Row) -> int:
+    return row.version
+
+
+def _position(row: Row) -> int:
+    return row.position

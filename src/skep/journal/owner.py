@@ -1,0 +1,95 @@
+"""Who holds a lease, and whether that process still lives.
+
+A pid alone is reused; with the start time of its process and the boot of its machine it is not.
+Without `/proc` (outside Linux) only the pid is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from pathlib import Path
+
+from msgspec import Struct
+
+_PROC = Path("/proc")
+_ENDED_STATES = ("Z", "X", "x")
+_ENDED = -1
+
+_open_owners: set[str] = set()
+
+
+class ProcessId(Struct, frozen=True):
+    """One process of one boot of one machine; `started` (clock ticks since boot) is 0 when unknown."""
+
+    pid: int
+    started: int
+    boot: str
+    host: str
+
+
+def this_process() -> ProcessId:
+    """The running process."""
+    return _describe(os.getpid())
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether `process` runs now; a zombie does not."""
+    if process.boot != _boot_id():
+        return False
+    started = _start_time(process.pid)
+    if started is None:
+        return _answers(process.pid)
+    return started == process.started
+
+
+def enter(owner: str) -> None:
+    """Note that `owner` (a journal object of this process) is open."""
+    _open_owners.add(owner)
+
+
+def leave(owner: str) -> None:
+    """Note that `owner` is closed: what it still holds in a store may be taken over."""
+    _open_owners.discard(owner)
+
+
+def holds(owner: str, process: ProcessId) -> bool:
+    """Whether a lease of `owner` in `process` counts: one of this process ends with its journal object."""
+    if process == this_process():
+        return owner in _open_owners
+    return is_alive(process)
+
+
+@functools.cache
+def _describe(pid: int) -> ProcessId:
+    return ProcessId(pid, _start_time(pid) or 0, _boot_id(), socket.gethostname())
+
+
+@functools.cache
+def _boot_id() -> str:
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _start_time(pid: int) -> int | None:
+    """Clock ticks after boot, `_ENDED` for an unreaped process, `None` if `/proc` does not say."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return _ENDED if fields[0] in _ENDED_STATES else int(fields[19])
+
+
+def _answers(pid: int) -> bool:
+    """Asked when `/proc` shows nothing: it is absent, or hides other users' processes."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,63 @@
+"""The file of a store: made, private to its user, or refused with the remedy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from skep.errors import ConfigError
+
+_WRITABLE = "the file and its directory must be writable by you"
+
+
+def prepare(path: Path) -> None:
+    """Make the file (0600) and its directories (0700) where they are missing.
+
+    Raises:
+        ConfigError: the place cannot be used.
+    """
+    try:
+        if path.is_dir():
+            raise ConfigError("this is a directory, not a file", where=str(path), fix=f"write {path}/skep.db")
+        make_directories(path.parent)
+        _make_file(path)
+    except OSError as error:
+        raise ConfigError(
+            f"the store cannot be used: {error.strerror}", where=str(path), fix=_WRITABLE
+        ) from error
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError("the directory of the store is read-only", where=str(path.parent), fix=_WRITABLE)
+
+
+def make_directories(path: Path) -> None:
+    """Make a directory and those above it, as far as they are missing, private to the user."""
+    if path.is_dir():
+        return
+    make_directories(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_file(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        os.close(descriptor)
+        if not regular:
+            raise ConfigError(
+                "this is not a regular file", where=str(path), fix="choose another path"
+            ) from None
+    else:
+        os.close(descriptor)
+        sync_directory(path.parent)
