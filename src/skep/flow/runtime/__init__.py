@@ -1,0 +1,1 @@
+"""How a compiled flow is carried out; `skep.flow.machine` is its face."""

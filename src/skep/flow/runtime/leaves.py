@@ -1,0 +1,87 @@
+"""The nodes that hold no others: `step` and `let`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skep import values
+from skep.errors import LimitExceeded
+from skep.flow.growth import check_growth
+from skep.flow.inputs import Settled, Want
+from skep.flow.path import write
+from skep.flow.runtime.faults import Raised, step_fault
+from skep.flow.runtime.ops import DONE, WAIT, Op, Run
+
+if TYPE_CHECKING:
+    from skep.flow.evaluate import Evaluate
+    from skep.flow.nodes import Let, Step
+    from skep.flow.runtime.frames import Lane
+    from skep.limits import Limits
+
+
+class StepOp(Op):
+    """Wants a step; what it brings is written by `settle`."""
+
+    __slots__ = ("agent", "input", "out", "retry", "timeout")
+
+    def __init__(self, step: Step, evaluate: Evaluate) -> None:
+        super().__init__()
+        self.agent = step.agent
+        self.input = evaluate
+        self.out = step.out
+        self.retry = step.retry
+        self.timeout = step.timeout
+
+    def enter(self, run: Run, lane: Lane, /) -> Op:
+        value = self.input(lane.ctx)
+        _check_size(value, run.limits)
+        data = values.canonical(value)
+        if len(data) > run.limits.max_value_bytes:
+            raise LimitExceeded(
+                "max_value_bytes", run.limits.max_value_bytes, fix="give the step less, or a file"
+            )
+        want = Want(lane.key, self.agent, value, values.digest(data), self.retry, self.timeout)
+        run.want(lane, self, want)
+        return WAIT
+
+    def settle(self, lane: Lane, event: Settled) -> None:
+        """Write the value of a step that passed.
+
+        Raises:
+            Raised: it did not pass.
+            EvalError: `out` does not fit the ctx.
+        """
+        if event.status != "pass":
+            raise Raised(step_fault(event, self.agent))
+        lane.ctx = write(lane.ctx, self.out, event.value)
+
+
+class LetOp(Op):
+    __slots__ = ("at", "value")
+
+    def __init__(self, let: Let, evaluate: Evaluate) -> None:
+        super().__init__()
+        self.at = let.at
+        self.value = evaluate
+
+    def enter(self, run: Run, lane: Lane, /) -> Op:
+        value = self.value(lane.ctx)
+        check_growth(value, run.limits)
+        lane.ctx = write(lane.ctx, self.at, value)
+        return DONE
+
+
+_SMALL_COUNT, _SMALL_TEXT = 64, 1_024
+
+
+def _check_size(value: Any, limits: Limits) -> None:
+    """Refuse what is endless as JSON. A small flat object, the usual input, is let through at a glance."""
+    kind = values.type_of(value)
+    if kind is dict and len(value) <= _SMALL_COUNT:
+        for item in value.values():
+            inner = values.type_of(item)
+            if inner is dict or inner is list or (inner is str and len(item) > _SMALL_TEXT):
+                break
+        else:
+            return
+    check_growth(value, limits)

@@ -1,0 +1,266 @@
+"""Moves lanes on until each of them waits: the one loop behind every `feed`.
+
+`todo` holds what this feed still has to do: a lane with the node it goes on with (or the fault it has met),
+or a join whose next lane is to be started. Last in, first out is program order, and nested lanes need no
+Python stack.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skep.errors import FlowError, LimitExceeded
+from skep.flow.growth import check_growth
+from skep.flow.inputs import Ended, Settled, Want
+from skep.flow.runtime.faults import Raised, fault_of
+from skep.flow.runtime.frames import Fault, JoinFrame, Lane, MachineState, Outcome, TryFrame, Value
+from skep.flow.runtime.ops import DONE, WAIT, Op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skep.limits import Limits
+
+ROOT_LANE = 0
+NOBODY = -1
+
+
+class Scheduler:
+    """The live form of a `MachineState`, and in `fresh` and `dropped` what the present feed has changed."""
+
+    __slots__ = ("_fuel", "_ops", "_todo", "dropped", "fresh", "lanes", "limits", "state", "waiting")
+
+    def __init__(self, ops: tuple[Op, ...], limits: Limits, state: MachineState) -> None:
+        self.limits = limits
+        self.state = state
+        self.lanes: dict[int, Lane] = {lane.id: lane for lane in state.lanes}
+        self.waiting: dict[str, Lane] = {lane.want.key: lane for lane in state.lanes if lane.want}
+        self.fresh: dict[str, Want] = {}
+        self.dropped: list[str] = []
+        self._ops: tuple[Any, ...] = ops  # which kind stands at a place follows from the frame that names it
+        self._todo: list[tuple[Lane, Op | Fault | JoinFrame]] = []
+        self._fuel = 0
+
+    # -- for the machine -----------------------------------------------------------------------
+
+    def begin(self, root: Op, key: str, ctx: Any) -> None:
+        """Start the flow."""
+        self._drive(self._new_lane(ctx, key, NOBODY, 0), root)
+
+    def settle(self, lane: Lane, event: Settled) -> None:
+        """Go on from the step that `lane` waits for."""
+        del self.waiting[event.key]
+        lane.want = None
+        try:
+            self._ops[lane.node].settle(lane, event)
+        except Raised as raised:
+            self._drive(lane, self._catch(lane, raised.fault))
+        except FlowError as error:
+            self._drive(lane, self._catch(lane, fault_of(error, event.key)))
+        else:
+            self._drive(lane, DONE)
+
+    def end(self, key: str) -> None:
+        """Count the end of a dropped step."""
+        owner = self.state.ending.pop(key)
+        if self.state.halted is not None:
+            self._end_if_quiet(self.state.halted)
+            return
+        lane = self.lanes[owner]
+        frame = _top_join(lane)
+        frame.unended -= 1
+        if frame.unended == 0:
+            self._drive(lane, DONE)
+
+    def halt(self, end: Ended) -> None:
+        """Drop everything; `end` comes when all of it has ended."""
+        self._todo.clear()
+        self._drop((ROOT_LANE,), NOBODY)
+        self.state.halted = end
+        self._end_if_quiet(end)
+
+    def snapshot(self) -> MachineState:
+        """The state as it is now."""
+        self.state.lanes = list(self.lanes.values())
+        return self.state.copy()
+
+    # -- for the nodes (`ops.Run`) -------------------------------------------------------------
+
+    def want(self, lane: Lane, op: Op, want: Want) -> None:
+        state = self.state
+        if state.steps >= self.limits.max_steps:
+            raise LimitExceeded("max_steps", self.limits.max_steps, fix="does a loop lack its end?")
+        state.steps += 1
+        lane.node = op.node
+        lane.want = self.fresh[want.key] = want
+        self.waiting[want.key] = lane
+
+    def start_lanes(self, lane: Lane, frame: JoinFrame) -> None:
+        self._todo.append((lane, frame))
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    def _drive(self, lane: Lane, task: Op | Fault | JoinFrame) -> None:
+        """Do `task` and all that follows from it."""
+        self._fuel = self.limits.max_pure_nodes
+        todo = self._todo
+        todo.append((lane, task))
+        try:
+            while todo:
+                lane, task = todo.pop()
+                if isinstance(task, JoinFrame):
+                    self._start_next(lane, task)
+                else:
+                    self._advance(lane, task)
+        except LimitExceeded as error:
+            # Not a FlowError: a bound of the host is not for the flow to catch.
+            self.halt(Ended("failed", error=fault_of(error, lane.key).to_dict()))
+
+    def _advance(self, lane: Lane, task: Op | Fault) -> None:
+        """Move one lane on until it waits or ends."""
+        stack = lane.stack
+        while not isinstance(task, Fault):
+            try:
+                if task is DONE:
+                    if not stack:
+                        self._lane_done(lane)
+                        return
+                    frame = stack[-1]
+                    task = self._ops[frame.node].resume(self, lane, frame)
+                elif task is WAIT:
+                    return
+                else:
+                    self._burn()
+                    task = task.enter(self, lane)
+            except Raised as raised:
+                task = self._catch(lane, raised.fault)
+            except FlowError as error:
+                task = self._catch(lane, fault_of(error, lane.key))
+        self._lane_ended(lane, task)
+
+    def _burn(self) -> None:
+        self._fuel -= 1
+        if self._fuel < 0:
+            raise LimitExceeded("max_pure_nodes", self.limits.max_pure_nodes, fix="does a loop lack a step?")
+
+    def _catch(self, lane: Lane, fault: Fault) -> Op | Fault:
+        """Unwind to the nearest `try`; the fault itself where there is none."""
+        stack = lane.stack
+        while stack:
+            frame = stack.pop()
+            if isinstance(frame, TryFrame):
+                try:
+                    return self._ops[frame.node].caught(lane, frame, fault)
+                except FlowError as error:
+                    fault = fault_of(error, lane.key)
+        return fault
+
+    # -- lanes and joins -----------------------------------------------------------------------
+
+    def _new_lane(self, ctx: Any, key: str, parent: int, number: int) -> Lane:
+        lane = Lane(self.state.next_lane, ctx, key, parent, number)
+        self.state.next_lane += 1
+        self.lanes[lane.id] = lane
+        return lane
+
+    def _start_next(self, parent: Lane, frame: JoinFrame) -> None:
+        """Start one lane of a join.
+
+        The join stands in `todo` exactly while a lane may be started, below the lane just started: that one
+        may end at once and decide the join before the next has begun.
+        """
+        if not frame.starting:
+            return
+        self._burn()
+        fork = self._ops[frame.node]
+        number = frame.next
+        lane = self._new_lane(parent.ctx, fork.lane_key(frame.key, number), parent.id, number)
+        try:
+            task = fork.begin(lane, frame)
+        except FlowError as error:
+            task = fault_of(error, lane.key)
+        frame.started(number, lane.id)
+        if frame.starting:
+            self._todo.append((parent, frame))
+        self._todo.append((lane, task))
+
+    def _lane_done(self, lane: Lane) -> None:
+        if lane.parent == NOBODY:
+            self._lane_ended(lane, Value(lane.ctx))
+            return
+        frame = _top_join(self.lanes[lane.parent])
+        fork = self._ops[frame.node]
+        lane.key = fork.lane_key(
+            frame.key, lane.number
+        )  # an error in `select` is that of the lane as a whole
+        try:
+            outcome: Outcome = fork.result(lane)
+        except FlowError as error:
+            outcome = fault_of(error, lane.key)
+        self._lane_ended(lane, outcome)
+
+    def _lane_ended(self, lane: Lane, outcome: Outcome) -> None:
+        if lane.parent == NOBODY:
+            self._flow_ended(outcome)
+            return
+        parent = self.lanes[lane.parent]
+        frame = _top_join(parent)
+        was_full = len(frame.live) == frame.room
+        del self.lanes[lane.id], frame.live[lane.number]
+        decided = self._ops[frame.node].settle(frame, lane.number, outcome)
+        if decided is not None:
+            self._decide(parent, frame, decided)
+        elif was_full and frame.starting:
+            self._todo.append((parent, frame))
+
+    def _decide(self, parent: Lane, frame: JoinFrame, outcome: Outcome) -> None:
+        """Drop the losers; the parent goes on at once if none of them runs."""
+        losers = tuple(frame.live.values())
+        frame.close(outcome)
+        frame.ending = self._drop(losers, parent.id)
+        frame.unended = len(frame.ending)
+        if frame.unended == 0:
+            self._todo.append((parent, DONE))
+
+    def _drop(self, lane_ids: Sequence[int], owner: int) -> list[str]:
+        """Forget lanes and all that they started; the keys of steps whose end `owner` now awaits."""
+        ending, awaited = self.state.ending, list[str]()
+        open_ = list(reversed(lane_ids))
+        while open_:
+            lane = self.lanes.pop(open_.pop())
+            if lane.want is not None:
+                awaited += self._drop_want(lane.want.key)
+            elif lane.stack and isinstance(frame := lane.stack[-1], JoinFrame):
+                open_.extend(reversed(frame.live.values()))
+                awaited += [key for key in frame.ending if ending.get(key) == lane.id]
+        ending.update(dict.fromkeys(awaited, owner))
+        return awaited
+
+    def _drop_want(self, key: str) -> list[str]:
+        """A step wanted in this same feed has never left the machine: nothing is to be ended."""
+        del self.waiting[key]
+        if self.fresh.pop(key, None) is not None:
+            return []
+        self.dropped.append(key)
+        return [key]
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _flow_ended(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Fault):
+            end = Ended("failed", error=outcome.to_dict())
+        else:
+            check_growth(outcome.value, self.limits)
+            end = Ended("done", outcome.value)
+        self.lanes.clear()
+        self.state.ended = end
+
+    def _end_if_quiet(self, end: Ended) -> None:
+        if not self.state.ending:
+            self.state.ended = end
+
+
+def _top_join(lane: Lane) -> JoinFrame:
+    frame = lane.stack[-1]
+    assert isinstance(frame, JoinFrame)  # noqa: S101 - a lane with lanes of its own waits for their join
+    return frame
