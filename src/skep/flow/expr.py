@@ -16,122 +16,125 @@ class Expr(Struct, frozen=True, tag_field="op"):
     """Base of all expressions."""
 
 
-class PathExpr(Expr, tag="path"):
+class PathExpr(Expr, frozen=True, tag="path"):
     """The value at a path; a missing one raises `PathNotFound`."""
 
     at: Path
 
 
-class Lit(Expr, tag="lit"):
+class Lit(Expr, frozen=True, tag="lit"):
     """A JSON constant. Never mutate what evaluation returns."""
 
     value: Any
 
 
-class Binary(Expr):
+class Binary(Expr, frozen=True):
     lhs: Expr
     rhs: Expr
 
 
-class Eq(Binary, tag="eq"): ...
+class Eq(Binary, frozen=True, tag="eq"): ...
 
 
-class Ne(Binary, tag="ne"): ...
+class Ne(Binary, frozen=True, tag="ne"): ...
 
 
-class Lt(Binary, tag="lt"): ...
+class Lt(Binary, frozen=True, tag="lt"): ...
 
 
-class Lte(Binary, tag="lte"): ...
+class Lte(Binary, frozen=True, tag="lte"): ...
 
 
-class Gt(Binary, tag="gt"): ...
+class Gt(Binary, frozen=True, tag="gt"): ...
 
 
-class Gte(Binary, tag="gte"): ...
+class Gte(Binary, frozen=True, tag="gte"): ...
 
 
-class Add(Binary, tag="add"): ...
+class Add(Binary, frozen=True, tag="add"): ...
 
 
-class Sub(Binary, tag="sub"): ...
+class Sub(Binary, frozen=True, tag="sub"): ...
 
 
-class Mul(Binary, tag="mul"): ...
+class Mul(Binary, frozen=True, tag="mul"): ...
 
 
-class Div(Binary, tag="div"): ...
+class Div(Binary, frozen=True, tag="div"): ...
 
 
-class Mod(Binary, tag="mod"): ...
+class Mod(Binary, frozen=True, tag="mod"): ...
 
 
-class Unary(Expr):
+class Unary(Expr, frozen=True):
     arg: Expr
 
 
-class Not(Unary, tag="not"): ...
+class Not(Unary, frozen=True, tag="not"): ...
 
 
-class Exists(Unary, tag="exists"):
+class Exists(Unary, frozen=True, tag="exists"):
     """False for a missing path or null."""
 
 
-class Len(Unary, tag="len"): ...
+class Len(Unary, frozen=True, tag="len"): ...
 
 
-class Keys(Unary, tag="keys"):
+class Keys(Unary, frozen=True, tag="keys"):
     """The keys of an object, sorted."""
 
 
-class Variadic(Expr):
+class Variadic(Expr, frozen=True):
     args: tuple[Expr, ...]
 
 
-class And(Variadic, tag="and"):
+class And(Variadic, frozen=True, tag="and"):
     """True without args; short-circuits on truthiness; a boolean."""
 
 
-class Or(Variadic, tag="or"): ...
+class Or(Variadic, frozen=True, tag="or"): ...
 
 
-class Concat(Variadic, tag="concat"):
+class Concat(Variadic, frozen=True, tag="concat"):
     """Strings to a string, or arrays to an array; mixing raises."""
 
 
-class Min(Variadic, tag="min"):
+class Min(Variadic, frozen=True, tag="min"):
     """Of its args, or of one array."""
 
 
-class Max(Variadic, tag="max"): ...
+class Max(Variadic, frozen=True, tag="max"): ...
 
 
-class ArrayExpr(Variadic, tag="array"):
+class ArrayExpr(Variadic, frozen=True, tag="array"):
     """An array of the values of its args."""
 
 
-class In(Expr, tag="in"):
+class In(Expr, frozen=True, tag="in"):
     """Item in array, key in object, substring in string."""
 
     needle: Expr
     haystack: Expr
 
 
-class ObjectExpr(Expr, tag="object"):
+class ObjectExpr(Expr, frozen=True, tag="object"):
     """An object with these fields."""
 
     fields: dict[str, Expr]
 
 
-class Index(Expr, tag="index"):
+class Index(Expr, frozen=True, tag="index"):
     """`of[at]`: an array by integer (negative from the end), an object by string."""
 
     of: Expr
     at: Expr
 
 
-class Format(Expr, tag="format"):
-    """`template` with `{}` replaced in turn by args: strings verbatim, the rest as compact JSON; `{{` and `}}` escape."""
+class Format(Expr, frozen=True, tag="format"):
+    """`template` with each `{}` replaced by the next arg: strings verbatim, the rest as compact JSON.
+
+    `{{` and `}}` stand for braces.
+    """
 
     template: str
     args: tuple[Expr, ...] = ()

@@ -22,7 +22,7 @@ class Node(Struct, frozen=True, tag_field="kind", kw_only=True, omit_defaults=Tr
     id: str | None = None
 
 
-class Step(Node, tag="step", kw_only=True, rename={"agent": "ref", "input": "in"}):
+class Step(Node, frozen=True, tag="step", kw_only=True, rename={"agent": "ref", "input": "in"}):
     """Dispatch `input` to `agent`; write its value to `out`. `retry` replaces the agent's whole policy."""
 
     agent: str
@@ -33,18 +33,18 @@ class Step(Node, tag="step", kw_only=True, rename={"agent": "ref", "input": "in"
     """Seconds for one attempt."""
 
 
-class Seq(Node, tag="seq", kw_only=True):
+class Seq(Node, frozen=True, tag="seq", kw_only=True):
     """Children in order on one ctx."""
 
     children: tuple[Node, ...] = ()
 
 
-class Branch(Node, tag="branch", kw_only=True, rename={"otherwise": "else"}):
+class Branch(Node, frozen=True, tag="branch", kw_only=True, rename={"otherwise": "else"}):
     """`cond` must be a boolean, else `NonBoolCond`."""
 
     cond: Expr
     then: Node
-    otherwise: Node
+    otherwise: Node = Seq()
 
 
 class Case(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Case(Struct, frozen=True):
     body: Node
 
 
-class Switch(Node, tag="switch", kw_only=True):
+class Switch(Node, frozen=True, tag="switch", kw_only=True):
     """The first case whose value equals `on`; without one, `default`; without that, an error."""
 
     on: Expr
@@ -62,7 +62,7 @@ class Switch(Node, tag="switch", kw_only=True):
     default: Node | None = None
 
 
-class Loop(Node, tag="loop", kw_only=True):
+class Loop(Node, frozen=True, tag="loop", kw_only=True):
     """`counter` = 0; while `counter < max` and `cond` is truthy: body, `counter` + 1."""
 
     counter: Path
@@ -71,7 +71,7 @@ class Loop(Node, tag="loop", kw_only=True):
     max: int
 
 
-class Fanout(Node, tag="fanout", kw_only=True):
+class Fanout(Node, frozen=True, tag="fanout", kw_only=True):
     """`body` once for each item, each lane on a ctx of its own with the item at `bind`.
 
     A lane's result is `select` evaluated in the lane, by default its whole ctx. `all`: results in item
@@ -89,8 +89,8 @@ class Fanout(Node, tag="fanout", kw_only=True):
     select: Expr | None = None
 
 
-class Parallel(Node, tag="parallel", kw_only=True):
-    """Different branches, each on a ctx of its own; results as an object by name (`any`, `race`: one member)."""
+class Parallel(Node, frozen=True, tag="parallel", kw_only=True):
+    """Different branches, each on a ctx of its own; results an object by name (`any`, `race`: one member)."""
 
     branches: dict[str, Node]
     join: Join = "all"
@@ -98,7 +98,7 @@ class Parallel(Node, tag="parallel", kw_only=True):
     select: Expr | None = None
 
 
-class Try(Node, tag="try", kw_only=True):
+class Try(Node, frozen=True, tag="try", kw_only=True):
     """On an error in `body` its ctx writes are undone, the error text goes to `err_at`, `catch` runs."""
 
     body: Node
@@ -106,7 +106,7 @@ class Try(Node, tag="try", kw_only=True):
     err_at: Path | None = None
 
 
-class Let(Node, tag="let", kw_only=True):
+class Let(Node, frozen=True, tag="let", kw_only=True):
     """Write `value` at `at` (published as `assign` before flow.ir 0.3)."""
 
     at: Path
