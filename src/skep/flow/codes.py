@@ -11,6 +11,7 @@ CODES: dict[str, str] = {
     "E-FIELD-TYPE": "a value of the wrong JSON type, such as text where an object is expected",
     "E-FIELD-CHOICE": "a field that takes one of a few words has another",
     "E-FIELD-RANGE": "the right type, but out of range or empty",
+    "E-FIELD-FORM": "a text that does not have the form its field needs, such as 1.2.0",
     "E-FIELD-TWICE": "a field in two spellings, or both under a node's word and beside it: keep one",
     "E-FIELD-NOT-YET": "a known field that this version cannot obey",
     "E-NODE-UNKNOWN": "something where a node belongs that has no node word or an unknown kind",

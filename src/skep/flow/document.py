@@ -13,7 +13,7 @@ from skep.errors import BadSyntax, BadValue, LimitExceeded
 from skep.flow.json_text import read_json
 from skep.flow.yaml_text import read_yaml
 from skep.limits import DEFAULT_LIMITS, Limits
-from skep.values import encode
+from skep.values import decode, encode
 
 Format = Literal["json", "yaml"]
 
@@ -52,14 +52,32 @@ def parse_document(
         if form == "json"
         else read_yaml(text, limits, depth, where, lines)
     )
+    _plain_bytes(value, limits, where)
+    return Document(value, lines)
+
+
+def plain_copy(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "document") -> Any:
+    """A document that came as a value: checked as parsed text is, and no longer shared with the caller.
+
+    Raises:
+        BadSyntax: it holds what JSON cannot carry.
+        LimitExceeded: `max_blueprint_bytes` or `max_blueprint_depth`.
+    """
+    return decode(_plain_bytes(value, limits, where))
+
+
+def _plain_bytes(value: Any, limits: Limits, where: str) -> bytes:
+    depth = limits.max_blueprint_depth * LEVELS_PER_NODE
     bounds = structs.replace(
         limits, max_value_depth=depth, max_value_bytes=limits.max_blueprint_bytes * _ESCAPED
     )
     try:
-        encode(value, bounds, where=where)
+        return encode(value, bounds, where=where)
     except BadValue as error:
         raise BadSyntax(error.what, where=error.where, fix=error.fix) from error
-    return Document(value, lines)
+    except LimitExceeded as error:
+        name = "max_blueprint_depth" if error.name == "max_value_depth" else "max_blueprint_bytes"
+        raise LimitExceeded(name, getattr(limits, name), where=where, fix="make it smaller") from error
 
 
 def decode_text(data: bytes, where: str) -> str:
