@@ -5,6 +5,7 @@ Each takes the transport form of a capability first and is checked by the gate b
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from skep import values
@@ -105,7 +106,7 @@ class Acts:
         route = self._route(task.agent, task.run_id)
         self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), secret_hex()),))
         job = self._job(task, route)
-        failure = await self.dispatcher.execute(job)
+        failure = await self._perform(job)
         value = self.ledger.value(task.final.content, task.id) if task.final is not None else None
         self._settle(job, failure)
         await self.ledger.flushed()
@@ -137,7 +138,7 @@ class Acts:
             self._commit(task.log, (transitions.cancel_task(task, self.ledger.now()),))
             job = self._session_jobs.get(task_id)
             if job is not None:
-                job.cancel.cancel("cancelled")
+                self.dispatcher.end(job, "cancelled")
         await self.ledger.flushed()
 
     def fetch_prompt(self, token: str, task_id: str) -> str:
@@ -193,8 +194,16 @@ class Acts:
         driver = self.drivers.get(task.run_id) if task.run_id else None
         if driver is not None:
             return driver.attempts.job(task, route, data)
-        job = self._session_jobs[task.id] = Job(task, route, data)
+        job = self._session_jobs[task.id] = Job(task, route, data, stuck=lambda _: None)
         return job
+
+    async def _perform(self, job: Job) -> Failure | None:
+        """Execute beside the caller, so that a worker that never ends cannot hold it."""
+        executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
+        given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        job.stuck = lambda _: given_up.set_result(None)
+        await asyncio.wait({executing, given_up}, return_when=asyncio.FIRST_COMPLETED)
+        return executing.result() if executing.done() else job.end_failure()
 
     def _find_job(self, task: TaskState) -> Job | None:
         driver = self.drivers.get(task.run_id) if task.run_id else None

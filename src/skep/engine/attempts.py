@@ -16,7 +16,7 @@ from skep.core import events as ev
 from skep.core import transitions
 from skep.core.tasks import TaskState
 from skep.core.transitions import Failure
-from skep.engine.dispatch import SHUTDOWN, Dispatcher, Job
+from skep.engine.dispatch import JOIN_SLACK, SHUTDOWN, Dispatcher, Job
 from skep.engine.plan import Route
 from skep.errors import SkepError
 from skep.ids import secret_hex
@@ -71,6 +71,7 @@ class Attempts:
             task,
             route,
             data,
+            stuck=self._stuck,
             work_dir=self._work_dir,
             blueprint_dir=self._blueprint_dir,
             durability=self._durability,
@@ -104,7 +105,7 @@ class Attempts:
             timer.cancel()
         job = self.jobs.get(task.id)
         if job is not None:
-            job.cancel.cancel(reason)
+            self._dispatcher.end(job, reason)
 
     def stop(self) -> None:
         """End every worker without recording anything: another owner may take the run up."""
@@ -116,9 +117,9 @@ class Attempts:
             job.cancel.cancel(SHUTDOWN)
 
     async def stopped(self) -> None:
-        """Wait until all runners are gone."""
+        """Wait until all runners are gone, or their workers have had their grace."""
         if self._runners:
-            await asyncio.wait(self._runners)
+            await asyncio.wait(self._runners, timeout=self._ledger.limits.kill_grace + JOIN_SLACK)
 
     def settle(self, job: Job, failure: Failure | None) -> None:
         """Record the end of an attempt and what follows from it."""
@@ -146,13 +147,21 @@ class Attempts:
         if len(self._unacked) >= self._ledger.limits.max_ahead:
             await self._stay_near()
         failure = await self._dispatcher.execute(job)
-        if self._closed:
+        if self._closed or job.ended:
             return None
         self.settle(job, failure)
         following = self._ready.popleft() if self._ready else None
         if self._ready:
             self.launch()
         return following
+
+    def _stuck(self, job: Job) -> None:
+        """Go on without a worker that does not end; its own task is left behind."""
+        try:
+            self.settle(job, job.end_failure())
+            self.launch()
+        except SkepError as error:
+            self._broken(error)
 
     async def _stay_near(self) -> None:
         """In-process steps run ahead of the journal by at most `max_ahead` (R-ack)."""

@@ -23,23 +23,19 @@ if TYPE_CHECKING:
 class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
-    __slots__ = ("_attempt", "_closed", "_dispatcher", "_roots", "_streamed", "_task")
+    __slots__ = ("_attempt", "_closed", "_dispatcher", "_streamed", "_task", "_work_dir")
 
-    def __init__(self, dispatcher: Dispatcher, task: TaskState, roots: tuple[str, ...]) -> None:
+    def __init__(self, dispatcher: Dispatcher, task: TaskState, work_dir: str | None) -> None:
         self._dispatcher = dispatcher
         self._task = task
         self._attempt = task.attempt
-        self._roots = roots
+        self._work_dir = work_dir
         self._closed = False
         self._streamed = 0
 
     def close(self) -> None:
         """The worker has ended; from here on only layers append."""
         self._closed = True
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
 
     def emit(self, event: OutputEvent) -> None:
         self.emit_many((event,))
@@ -109,7 +105,7 @@ class Channel:
                 return event
             stored = ledger.store(bytes(data), self._task.log, self._task.id)
         elif type(content) is FileRef:
-            data = take_in(content, self._roots, ledger.limits)
+            data = take_in(content, (self._work_dir,) if self._work_dir else (), ledger.limits)
             stored = msgspec.structs.replace(
                 content, sha256=ledger.journal.stage_blob(data, log=self._task.log)
             )

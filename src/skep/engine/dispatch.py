@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from skep import values
@@ -33,9 +34,20 @@ JOIN_SLACK = 2.0
 
 
 class Job:
-    """One attempt on its way through the stages."""
+    """One attempt on its way through the stages; `stuck` is called when its worker does not end when told to."""
 
-    __slots__ = ("blueprint_dir", "cancel", "channel", "data", "durability", "route", "task", "work_dir")
+    __slots__ = (
+        "blueprint_dir",
+        "cancel",
+        "channel",
+        "data",
+        "durability",
+        "ended",
+        "route",
+        "stuck",
+        "task",
+        "work_dir",
+    )
 
     def __init__(
         self,
@@ -43,6 +55,7 @@ class Job:
         route: Route,
         data: bytes,
         *,
+        stuck: Callable[[Job], None],
         work_dir: str | None = None,
         blueprint_dir: str | None = None,
         durability: ev.Durability = "group",
@@ -50,11 +63,24 @@ class Job:
         self.task = task
         self.route = route
         self.data = data
+        self.stuck = stuck
         self.work_dir = work_dir
         self.blueprint_dir = blueprint_dir
         self.durability = durability
         self.cancel = CancelToken()
         self.channel: Channel | None = None
+        self.ended = False
+
+    def end_failure(self) -> Failure | None:
+        """A deadline or a cancel that came before the end decides, whatever the worker did afterwards."""
+        reason = self.cancel.reason
+        if reason is None:
+            return None
+        if reason == "timeout":
+            return Failure(
+                "timeout", f"no result within {(self.task.timeout_ms or 0) / 1000:g} s", "E-TIMEOUT"
+            )
+        return Failure("cancelled", reason)
 
 
 class Dispatcher:
@@ -64,42 +90,57 @@ class Dispatcher:
         self.ledger = ledger
         self.tokens = tokens
         self.subscriptions = subscriptions
-        self.abandoned = 0
 
     async def execute(self, job: Job) -> Failure | None:
         """Start the worker through its layers, wait for its end; `None` when it did its work."""
         task = job.task
-        roots = (job.work_dir,) if job.work_dir is not None else ()
-        channel = job.channel = Channel(self, task, roots)
-        ctx = self._ctx(job, channel)
+        route = job.route
+        channel = job.channel = Channel(self, task, job.work_dir)
         timer = None
         if task.deadline is not None:
-            timer = self.ledger.clock.call_at(task.deadline, lambda: job.cancel.cancel("timeout"))
-        self._guard(job)
+            timer = self.ledger.clock.call_at(task.deadline, lambda: self.end(job, "timeout"))
         try:
-            if not job.route.runs_ahead or job.durability == "step":
+            if not route.runs_ahead or job.durability == "step":
                 await self.ledger.flushed()
-            worker = await job.route.spawner.spawn(ctx)
+            worker = await route.spawner.spawn(self._ctx(job, channel))
             await worker.join()
         except WorkerCancelled as error:
-            return _ended_by(job) or Failure("cancelled", error.what)
+            return job.end_failure() or Failure("cancelled", error.what)
         except SkepError as error:
-            return _ended_by(job) or Failure("error", str(error), error.code)
+            return job.end_failure() or Failure("error", str(error), error.code)
         except asyncio.CancelledError:
-            return self._abandoned(job)
-        except BaseException as error:  # noqa: BLE001 - whatever a spawner or a layer raises fails its attempt only
+            raise
+        except BaseException as error:
             log.warning("starting %s raised", task.agent, exc_info=error)
-            return _ended_by(job) or Failure("error", f"spawner raised {error_text(error)}", "E-SPAWN")
+            return job.end_failure() or Failure("error", f"spawner raised {error_text(error)}", "E-SPAWN")
         else:
-            return _ended_by(job)
+            return job.end_failure()
         finally:
             channel.close()
             if timer is not None:
                 timer.cancel()
 
+    def end(self, job: Job, reason: str) -> None:
+        """Tell a worker to end; one that has not ended after the grace and a little longer is given up."""
+        if job.cancel.cancelled or job.ended:
+            return
+        job.cancel.cancel(reason)
+        patience = self.ledger.limits.kill_grace + JOIN_SLACK
+        self.ledger.clock.call_at(self.ledger.now() + int(patience * 1000), lambda: self._give_up(job))
+
     def settle_events(self, job: Job, failure: Failure | None) -> tuple[ev.Event, ...]:
         """What the end of an attempt means for its task."""
+        job.ended = True
         return transitions.complete_attempt(job.task, failure, self.ledger.now())
+
+    def _give_up(self, job: Job) -> None:
+        if job.ended:
+            return
+        self.ledger.counters["abandoned_workers"] += 1
+        log.warning("worker of task %s did not end after %s; it is abandoned", job.task.id, job.cancel.reason)
+        if job.channel is not None:
+            job.channel.close()
+        job.stuck(job)
 
     def _ctx(self, job: Job, channel: Channel) -> Ctx:
         task = job.task
@@ -123,34 +164,3 @@ class Dispatcher:
             system=job.route.system,
             grace=self.ledger.limits.kill_grace,
         )
-
-    def _guard(self, job: Job) -> None:
-        """A worker that does not end within its grace is abandoned: its spawner gets a little longer, then no more."""
-        runner = asyncio.current_task()
-        if runner is None:
-            return
-        loop = asyncio.get_running_loop()
-        patience = self.ledger.limits.kill_grace + JOIN_SLACK
-
-        def end_wait() -> None:
-            if job.channel is not None and not job.channel.closed:
-                runner.cancel()
-
-        job.cancel.on_cancel(lambda _: loop.call_later(patience, end_wait))
-
-    def _abandoned(self, job: Job) -> Failure:
-        self.abandoned += 1
-        log.warning(
-            "worker of task %s did not end after it was cancelled (%s)", job.task.id, job.cancel.reason
-        )
-        return _ended_by(job) or Failure("cancelled", "attempt was abandoned")
-
-
-def _ended_by(job: Job) -> Failure | None:
-    """A deadline or a cancel that came before the end decides, whatever the worker did afterwards."""
-    reason = job.cancel.reason
-    if reason is None:
-        return None
-    if reason == "timeout":
-        return Failure("timeout", f"no result within {(job.task.timeout_ms or 0) / 1000:g} s", "E-TIMEOUT")
-    return Failure("cancelled", reason)

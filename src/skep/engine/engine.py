@@ -208,7 +208,6 @@ class Engine(Acts):
         return {
             "open_runs": len(self.drivers),
             "open_tasks": len(self.ledger.state.tasks),
-            "abandoned_workers": self.dispatcher.abandoned,
             "unrecovered_runs": len(self.unrecovered),
             **self.ledger.counters,
             **{f"journal_{name}": count for name, count in self.journal.stats().items()},

@@ -10,7 +10,16 @@ from typing import Any
 
 from skep import values
 from skep.clock import Clock
-from skep.core.events import Event
+from skep.core.events import (
+    Event,
+    RunCancelRequested,
+    RunStarted,
+    TaskAttemptCompleted,
+    TaskBlocked,
+    TaskCancelled,
+    TaskPass,
+    TaskTimeout,
+)
 from skep.core.outputs import Blob, ContentRef, Inline, file_fields
 from skep.core.state import EngineState
 from skep.core.tasks import TaskState
@@ -18,6 +27,11 @@ from skep.journal.base import Journal, RunSummary
 from skep.limits import Limits
 
 log = logging.getLogger("skep.engine")
+
+TELLING = frozenset(
+    {RunStarted, RunCancelRequested, TaskAttemptCompleted, TaskPass, TaskBlocked, TaskTimeout, TaskCancelled}
+)
+"""The events that can settle a task or move a flow on; only these are shown to observers."""
 
 Observer = Callable[[Event, TaskState | None], None]
 """Sees each event after it was applied, with the task that it was about (perhaps settled and gone by now)."""
@@ -68,6 +82,9 @@ class Ledger:
 
     def apply(self, event: Event, observer: Observer | None) -> None:
         state = self.state
+        if type(event) not in TELLING:
+            state.apply(event)
+            return
         task_id: str | None = getattr(event, "task_id", None)
         task = state.tasks.get(task_id) if task_id is not None else None
         state.apply(event)
