@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from skep.errors import ConfigError
@@ -12,17 +11,17 @@ from skep.errors import ConfigError
 HOME_VARIABLE = "SKEP_HOME"
 
 
-def home_path(environ: Mapping[str, str] = os.environ) -> Path:
+def home_path() -> Path:
     """`SKEP_HOME`, by default `~/.skep`, as an absolute path; nothing is created or checked.
 
     Raises:
         ConfigError: there is no home directory to begin at.
     """
-    chosen = environ.get(HOME_VARIABLE) or "~/.skep"
+    chosen = os.environ.get(HOME_VARIABLE) or "~/.skep"
     try:
         return Path(chosen).expanduser().absolute()
     except RuntimeError as error:
-        raise ConfigError(str(error), where=chosen, fix=f"set {HOME_VARIABLE} to a folder of yours") from error
+        raise ConfigError(str(error), where=chosen, fix=f"set {HOME_VARIABLE}") from error
 
 
 def open_home(path: Path | None = None) -> Path:
@@ -36,8 +35,8 @@ def open_home(path: Path | None = None) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = home.stat()
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"home cannot be used: {reason}", where=str(home), fix=f"set {HOME_VARIABLE}") from error
+        problem = f"home cannot be used: {error.strerror or error}"
+        raise ConfigError(problem, where=str(home), fix=f"set {HOME_VARIABLE}") from error
     if state.st_uid != os.geteuid():
         raise ConfigError("home belongs to another user", where=str(home), fix=f"set {HOME_VARIABLE}")
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

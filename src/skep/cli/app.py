@@ -1,0 +1,64 @@
+"""The command table. A command's module imports what it needs when it is called, so help is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from skep.cli import demo, doctor, events, lint, new, ps, resume, run, schema, show
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 unusable input, 3 timeout, 4 suspended, 130 cancelled. "
+    "The home is SKEP_HOME (default ~/.skep). --traceback, anywhere, shows all of an error."
+)
+
+app = typer.Typer(
+    name="skep",
+    help="A long-running host for swarms of agents: declared flows, durable steps, guarded acts.",
+    epilog=_EPILOG,
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"skep {version('skep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What holds for every command."""
+    del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+COMMANDS = {
+    "demo": demo.demo,
+    "new": new.new,
+    "run": run.run,
+    "resume": resume.resume,
+    "ps": ps.ps,
+    "show": show.show,
+    "events": events.events,
+    "lint": lint.lint,
+    "schema": schema.schema,
+    "doctor": doctor.doctor,
+}
+
+for name, command in COMMANDS.items():
+    app.command(name)(command)

@@ -1,0 +1,1 @@
+"""The Blueprint of `skep demo` and its workers."""

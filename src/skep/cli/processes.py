@@ -1,0 +1,40 @@
+"""Ending every process that descends from this one, for a program that cannot wait (R-tree)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def kill_descendants() -> None:
+    """Send SIGKILL to all children, grandchildren and so on; without /proc to nobody."""
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def descendants(root: int) -> list[int]:
+    """The processes below `root`, parents before children."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in _parents():
+        children.setdefault(parent, []).append(pid)
+    found = list(children.get(root, ()))
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def _parents() -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    for entry in PROC.iterdir() if PROC.is_dir() else ():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The command's name, in parentheses, may hold anything: the fields follow its last one.
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            pairs.append((int(entry.name), int(fields[1])))
+    return pairs

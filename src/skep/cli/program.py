@@ -1,0 +1,80 @@
+"""The program around the commands: how it starts, and how each kind of trouble leaves it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from typer import Abort, TyperException
+
+from skep.cli import exits
+from skep.cli.app import app
+from skep.cli.text import visible
+from skep.errors import Fenced, JournalFailed, SkepError
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds: how long a CPU-bound thread may hold back the journal's writer (DESIGN section 7)."""
+
+TRACEBACK = "--traceback"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every error is one line, with `--traceback` all of it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    full = TRACEBACK in words
+    if full:
+        words.remove(TRACEBACK)
+    _prepare()
+    try:
+        code = app(words, prog_name="skep", standalone_mode=False) or exits.DONE
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        code = exits.DONE
+    except KeyboardInterrupt:
+        code = exits.CANCELLED
+    except Exception as error:  # noqa: BLE001 - the program's outermost edge; all of it is reported
+        if full:
+            traceback.print_exc()
+        code = _report(error)
+    return code
+
+
+def _prepare() -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _report(error: Exception) -> int:
+    """Print one line for `error`; returns the exit code."""
+    if isinstance(error, Abort):
+        return exits.CANCELLED
+    if isinstance(error, TyperException):
+        _say(_usage(error))
+        return exits.UNUSABLE_INPUT
+    if isinstance(error, SkepError):
+        _say(f"{error.code} {error}")
+        return exits.FAILED if isinstance(error, (JournalFailed, Fenced)) else exits.UNUSABLE_INPUT
+    _say(f"internal error: {type(error).__name__}: {error} ({TRACEBACK} shows where; please report it)")
+    return exits.FAILED
+
+
+def _usage(error: TyperException) -> str:
+    format_message = getattr(error, "format_message", None)
+    message = str(format_message() if format_message else error).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "skep"
+    return f"{message} ({command} --help)"
+
+
+def _say(message: str) -> None:
+    print(f"skep: {visible(message, 2_000)}", file=sys.stderr)  # noqa: T201 - the program's own voice
+
+
+def _forget_stdout() -> None:
+    """The reader has gone: let the interpreter's last flush go nowhere instead of failing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

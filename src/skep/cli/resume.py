@@ -1,0 +1,39 @@
+"""`skep resume`: go on with a run whose host died."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from skep.cli.options import Json, RunId, Store
+
+if TYPE_CHECKING:
+    from skep.engine.engine import Engine
+    from skep.flow.nodes import Node
+
+
+def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
+    """Go on with an interrupted run; what it had finished does not run again."""
+    from skep.cli.report import reported
+
+    with reported(as_json):
+        return asyncio.run(_resume(run_id, store, as_json))
+
+
+async def _resume(run_id: str, store: str | None, as_json: bool) -> int:
+    from skep.cli.follow import follow
+    from skep.cli.store import open_engine
+
+    async with open_engine(store) as engine:
+        handle = await engine.resume_run(run_id)
+        return await follow(handle, await flow_of(engine, handle.id), as_json=as_json)
+
+
+async def flow_of(engine: Engine, run_id: str) -> Node:
+    """The flow that a run was started with."""
+    from skep.flow.blueprint import parse_blueprint
+    from skep.values import decode
+
+    info = await engine.get_run(run_id)
+    document = await engine.journal.get_blob(info.blueprint, log=f"run:{run_id}")
+    return parse_blueprint(decode(document)).flow

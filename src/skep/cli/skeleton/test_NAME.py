@@ -1,0 +1,15 @@
+"""NAME, run in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import skep
+
+BLUEPRINT = Path(__file__).parent / "blueprint.yaml"
+
+
+def test_the_longest_text_is_found():
+    result = skep.run_sync(skep.load(BLUEPRINT), {"texts": ["to be", "or not to be"]})
+    assert result["counts"] == [2, 4]
+    assert result["most"] == 4

@@ -1,0 +1,35 @@
+"""Opening the store that a command works on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from skep.cli import logs
+from skep.config import default_store, open_home
+
+if TYPE_CHECKING:
+    from skep.engine.engine import Engine
+    from skep.engine.info import RunInfo
+
+
+@asynccontextmanager
+async def open_engine(url: str | None) -> AsyncGenerator[Engine, None]:
+    """An engine on the store `url`, by default the home's; nothing is recovered.
+
+    Raises:
+        ConfigError: the home or the store cannot be used.
+        SchemaTooNew, StoreCorrupt: see `skep.journal.base`.
+    """
+    from skep import host
+
+    logs.to_stderr()
+    home = open_home()
+    async with host.Engine.open(url or default_store(home), recover="none", home=home) as engine:
+        yield engine
+
+
+async def interrupted_runs(engine: Engine) -> list[RunInfo]:
+    """Open runs whose owner is gone, newest first."""
+    return [info for info in await engine.list_runs() if info.status == "interrupted"]

@@ -1,0 +1,62 @@
+"""Text for people: what came from a worker made harmless to a terminal, times and JSON (R-data)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+# C0, DEL and C1 drive a terminal; line separators and bidirectional overrides make it lie; UTF-8 has no
+# form for a lone surrogate.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]",
+)
+_SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return _SHORT.get(char) or (f"\\x{ord(char):02x}" if char <= "\xff" else f"\\u{ord(char):04x}")
+
+
+def visible(text: str, limit: int = 500) -> str:
+    r"""One line of at most `limit` characters in which every control character can be seen.
+
+    >>> visible("red: \x1b[31m\nend")
+    'red: \\x1b[31m\\nend'
+    """
+    shown = _UNSAFE.sub(_escape, text[:limit])
+    return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
+
+
+def json_text(value: Any) -> str:
+    """`value` as compact JSON on one line, every control character an escape."""
+    text = msgspec.json.encode(value).decode()
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def duration(milliseconds: float) -> str:
+    """A time span in at most six characters.
+
+    >>> [duration(ms) for ms in (12, 1_540, 75_000, 7_380_000, 200_000_000)]
+    ['12ms', '1.5s', '1m15s', '2h03m', '2d07h']
+    """
+    span = max(0, int(milliseconds))
+    if span < _SECOND:
+        return f"{span}ms"
+    if span < _MINUTE:
+        return f"{span // 100 / 10:.1f}s"
+    if span < _HOUR:
+        return f"{span // _MINUTE}m{span % _MINUTE // _SECOND:02d}s"
+    if span < 2 * _DAY:
+        return f"{span // _HOUR}h{span % _HOUR // _MINUTE:02d}m"
+    if span < 100 * _DAY:
+        return f"{span // _DAY}d{span % _DAY // _HOUR:02d}h"
+    return f"{span // _DAY}d"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

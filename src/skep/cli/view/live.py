@@ -1,0 +1,75 @@
+"""The live tree: redrawn ten times a second while something changes or time passes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from skep.cli.view.model import RunView
+from skep.cli.view.outline import outline
+from skep.cli.view.tree import Tree, status_line
+from skep.flow.nodes import Node
+
+FRAME = 0.1
+"""Seconds between two drawings."""
+MARGIN = 3
+"""Lines of the terminal that the tree leaves free: the status line, the prompt, the line that was typed."""
+
+
+class LiveTree:
+    """Draws a run on a terminal until it is closed."""
+
+    def __init__(self, flow: Node, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._unicode = self._console.encoding.startswith("utf")
+        self._view = RunView()
+        self._tree = Tree(outline(flow), unicode=self._unicode)
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._hint = "Ctrl-C cancels"
+
+    def take(self, item: dict[str, Any]) -> None:
+        self._view.apply(item)
+
+    def stopping(self) -> None:
+        self._hint = "cancelling, waiting for the workers; Ctrl-C again stops hard"
+
+    def draw(self) -> None:
+        """Draw the run as it stands."""
+        now = time.time_ns() // 1_000_000
+        lines = self._tree.lines(self._view, now, max(1, self._console.height - MARGIN))
+        hint = self._hint if self._view.finished is None else ""
+        last = status_line(self._view, now, hint, unicode=self._unicode)
+        self._live.update(Group(*lines, last), refresh=True)
+
+    async def keep_drawing(self) -> None:
+        while True:
+            self.draw()
+            await asyncio.sleep(FRAME)
+
+    def open(self) -> None:
+        self._live.start()
+
+    def close(self) -> None:
+        """Leave the last state standing and give the terminal back."""
+        self.draw()
+        self._live.stop()
+
+
+@contextlib.asynccontextmanager
+async def live_tree(flow: Node, stream: TextIO) -> AsyncGenerator[LiveTree, None]:
+    """A `LiveTree` that draws itself while the block lasts."""
+    tree = LiveTree(flow, stream)
+    tree.open()
+    drawing = asyncio.ensure_future(tree.keep_drawing())
+    try:
+        yield tree
+    finally:
+        drawing.cancel()
+        await asyncio.wait([drawing])
+        tree.close()

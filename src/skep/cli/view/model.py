@@ -1,0 +1,155 @@
+"""A run as its published events tell it. Memory grows with what is open, not with what has happened."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+_LANE = re.compile(r"\[\d+\]")
+_ENDS = {
+    "task_pass": "done",
+    "task_blocked": "failed",
+    "task_timeout": "timeout",
+    "task_cancelled": "cancelled",
+}
+
+TASK_ENDED: Final = frozenset(_ENDS.values())
+
+
+class TaskView(Struct, kw_only=True):
+    """One task: `waiting running retrying`, then `done failed timeout cancelled`. Times are milliseconds."""
+
+    id: str
+    agent: str
+    key: str
+    state: str = "waiting"
+    attempt: int = 0
+    since: int = 0
+    ended: int | None = None
+    retry_at: int | None = None
+    note: str | None = None
+    problem: str | None = None
+
+    @property
+    def lane(self) -> str:
+        """The lanes and turns that lead to it, such as `[3][0]`; empty outside of any."""
+        return "".join(_LANE.findall(self.key))
+
+
+class PlaceView(Struct):
+    """All tasks of one place in the flow (a step key without its lane numbers)."""
+
+    agent: str
+    ended: dict[str, int] = field(default_factory=dict)
+    open: dict[str, TaskView] = field(default_factory=dict)
+    last: TaskView | None = None
+    failures: deque[TaskView] = field(default_factory=lambda: deque(maxlen=3))
+
+    @property
+    def total(self) -> int:
+        return len(self.open) + sum(self.ended.values())
+
+
+class RunView:
+    """Feed it published events and stream items in order; an event that was seen before changes nothing."""
+
+    def __init__(self) -> None:
+        self.run_id = ""
+        self.blueprint_id = ""
+        self.status = "pending"
+        self.started: int | None = None
+        self.finished: int | None = None
+        self.now = 0
+        self.cancelling: str | None = None
+        self.places: dict[str, PlaceView] = {}
+        self._open: dict[str, TaskView] = {}
+        self._version = 0
+
+    def apply(self, item: dict[str, Any]) -> TaskView | None:
+        """Fold one item in; returns the task that it is about, if it is about one and changed it."""
+        version = item.get("version")
+        if version is not None:
+            if version <= self._version:
+                return None
+            self._version = version
+        self.now = max(self.now, item.get("at") or 0)
+        kind: str = item["kind"]
+        if "task_id" in item:
+            return self._task_item(kind, item)
+        self._run_item(kind, item)
+        return None
+
+    @property
+    def running(self) -> int:
+        return sum(task.state == "running" for task in self._open.values())
+
+    @property
+    def ended(self) -> int:
+        return sum(sum(place.ended.values()) for place in self.places.values())
+
+    def _run_item(self, kind: str, item: dict[str, Any]) -> None:
+        if kind == "run_started":
+            self.run_id, self.blueprint_id = item["run_id"], item["blueprint_id"]
+            self.started, self.status = item["at"], "running"
+        elif kind == "run_cancel_requested":
+            self.cancelling = item["reason"]
+        elif kind == "run_finished":
+            self.status, self.finished = item["status"], item["at"]
+
+    def _task_item(self, kind: str, item: dict[str, Any]) -> TaskView | None:
+        if kind == "task_created":
+            return self._created(item)
+        task = self._open.get(item["task_id"])
+        if task is None:
+            return None
+        if kind in _ENDS:
+            self._end(task, _ENDS[kind], item)
+        elif kind == "task_attempt_started":
+            task.state, task.attempt, task.since = "running", item["attempt"], item["at"]
+            task.retry_at = task.note = None
+        elif kind == "task_attempt_completed":
+            self._attempt_completed(task, item)
+        elif kind == "task_attempt_interrupted":
+            task.state, task.problem = "waiting", "interrupted"
+        elif kind in ("progress", "partial"):
+            return self._streamed(task, kind, item)
+        return task
+
+    def _created(self, item: dict[str, Any]) -> TaskView:
+        key = item.get("step_key")
+        shown = f"started/{item['agent']}" if key is None else key
+        task = TaskView(id=item["task_id"], agent=item["agent"], key=shown, since=item["at"])
+        place = self.places.setdefault(_LANE.sub("", shown), PlaceView(task.agent))
+        place.open[task.id] = place.last = self._open[task.id] = task
+        return task
+
+    def _end(self, task: TaskView, state: str, item: dict[str, Any]) -> None:
+        task.state, task.ended, task.note = state, item["at"], None
+        task.problem = item.get("message") or task.problem if state != "done" else None
+        del self._open[task.id]
+        place = self.places[_LANE.sub("", task.key)]
+        del place.open[task.id]
+        place.last = task
+        place.ended[state] = place.ended.get(state, 0) + 1
+        if state in ("failed", "timeout"):
+            place.failures.append(task)
+
+    def _attempt_completed(self, task: TaskView, item: dict[str, Any]) -> None:
+        if item["ok"]:
+            return
+        task.problem = item.get("message") or item.get("reason")
+        if item.get("retry_at") is not None:
+            task.state, task.retry_at, task.note = "retrying", item["retry_at"], None
+
+    def _streamed(self, task: TaskView, kind: str, item: dict[str, Any]) -> TaskView | None:
+        if item["attempt"] != task.attempt:
+            return None
+        if kind == "progress":
+            task.note = ": ".join(part for part in (item.get("stage"), item.get("note")) if part)
+        else:
+            lines = str(item.get("chunk", "")).split("\n")
+            task.note = next((line for line in reversed(lines) if line.strip()), task.note)
+        return task

@@ -1,0 +1,73 @@
+"""A run as lines, for pipes and logs: one for each thing that a person would want to know later."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TextIO
+
+from skep.cli.text import duration, visible
+from skep.cli.view.model import TASK_ENDED, RunView, TaskView
+
+
+class Lines:
+    """Writes a line for each item of a run that happens from now on; earlier ones are only taken in."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+        self._view = RunView()
+        self._from = time.time_ns() // 1_000_000
+
+    def take(self, item: dict[str, Any]) -> None:
+        task = self._view.apply(item)
+        if item["at"] >= self._from:
+            self._write(line(self._view, item, task))
+
+    def stopping(self) -> None:
+        self._write("cancelling, waiting for the workers")
+
+    def _write(self, text: str | None) -> None:
+        if text is None or self._stream is None:
+            return
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._stream = None  # the reader has gone; the run goes on
+
+
+def line(view: RunView, item: dict[str, Any], task: TaskView | None) -> str | None:
+    """The line for an item that `view` has just taken in, or `None` when it says nothing new."""
+    text = _task_line(item, task) if task is not None else _run_line(view, item)
+    if text is None:
+        return None
+    since = duration(view.now - view.started) if view.started is not None else ""
+    return f"{since:>7}  {text}"
+
+
+def _run_line(view: RunView, item: dict[str, Any]) -> str | None:
+    kind = item["kind"]
+    if kind == "run_started":
+        return f"run {view.run_id} of {visible(view.blueprint_id)} started"
+    if kind == "run_recovered":
+        return f"run {view.run_id} goes on"
+    if kind == "run_cancel_requested":
+        return f"cancelling: {visible(item['reason'])}"
+    return None
+
+
+def _task_line(item: dict[str, Any], task: TaskView) -> str | None:
+    kind = item["kind"]
+    name = task.key if task.key.endswith(task.agent) else f"{task.key} ({task.agent})"
+    again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
+    problem = f": {visible(task.problem)}" if task.problem else ""
+    if kind == "task_attempt_started":
+        return f"{name} started{again}"
+    if kind == "task_attempt_interrupted":
+        return f"{name} was interrupted{again}"
+    if kind == "task_attempt_completed" and task.state == "retrying" and task.retry_at is not None:
+        return f"{name} failed{again}, next attempt in {duration(task.retry_at - item['at'])}{problem}"
+    if kind == "progress" and task.note:
+        return f"{name} {visible(task.note)}"
+    if task.state in TASK_ENDED and task.ended is not None:
+        return f"{name} {task.state} in {duration(task.ended - task.since)}{again}{problem}"
+    return None
