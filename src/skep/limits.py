@@ -45,17 +45,24 @@ class Limits(Struct, frozen=True, kw_only=True):
     subscriber_queue: int = 1_024
     threadsafe_inbox: int = 1_024
     abandoned_threads: int = 32
+    """Sync functions that did not return after they were cancelled; beyond it none is started."""
     sync_threads: int = 32
+    sync_waiting: int = 10_000
+    """Sync functions waiting for a thread."""
     kill_grace: float = 5.0
     """From the request to end until a worker is killed or abandoned."""
     max_hold_ms: float = 50.0
     """A state transition held longer is logged and counted (R-sync)."""
     process_output_bytes: int = 64 * MIB
     process_stderr_tail: int = 64 * KIB
+    process_drain: float = 0.5
+    """From a child's exit until its output is taken as complete, when a grandchild holds the pipe."""
     memory_runs: int = 100
     """Finished runs that a `memory:` store keeps."""
     prompt_template_chars: int = 64 * KIB
     prompt_rendered_chars: int = 1 * MIB
+    prompt_work: int = 8 * MIB
+    """Characters and items that one rendering looks at, loop turns included."""
     journal_row_events: int = 512
     """Events merged into one journal row."""
     journal_row_bytes: int = 1 * MIB
