@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,13 +15,15 @@ if TYPE_CHECKING:
 
 
 def doctor(*, store: Store = None, as_json: Json = False) -> int:
-    """Check Python, SQLite, the home, the store, the disk and the platform."""
+    """Check Python, SQLite, home, store, disk and platform."""
+    import asyncio
+
     from skep.cli.checks import machine_checks, store_check
 
     checks = [*machine_checks(), asyncio.run(store_check(store))]
     good = all(check.ok for check in checks)
     if as_json:
-        from skep.cli.report import print_json
+        from skep.cli.json_out import print_json
 
         print_json({"ok": good, "checks": checks})
     else:

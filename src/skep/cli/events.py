@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from skep.cli.options import Json, RunId, Store
-from skep.cli.text import json_text, visible
+from skep.cli.text import visible
 
 _HEAD = ("log", "version", "position", "at", "kind", "run_id", "task_id")
 
 
 def events(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
-    """Print what happened in a run; with --json one object a line."""
+    """Print a run's record, one event a line."""
+    import asyncio
+
     asyncio.run(_print(run_id, store, as_json))
 
 
 async def _print(run_id: str, store: str | None, as_json: bool) -> None:
+    from skep.cli.json_out import json_text
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
@@ -29,6 +31,8 @@ async def _print(run_id: str, store: str | None, as_json: bool) -> None:
 
 def _line(event: Mapping[str, Any]) -> str:
     from datetime import UTC, datetime
+
+    from skep.cli.json_out import json_text
 
     at = datetime.fromtimestamp(event["at"] / 1000, UTC).isoformat(timespec="milliseconds")[11:23]
     rest = {name: value for name, value in event.items() if name not in _HEAD}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from skep.cli import exits
 from skep.cli.interrupts import Interrupts
-from skep.cli.report import print_json, print_run
+from skep.cli.json_out import print_json
+from skep.cli.report import print_run
 from skep.cli.view.audience import Audience, audience
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +30,8 @@ def new(
 
 
 def _fill(folder: Path) -> None:
+    from importlib.resources import files
+
     try:
         folder.mkdir(parents=True)
         for file in FILES:
@@ -40,4 +41,6 @@ def _fill(folder: Path) -> None:
     except FileExistsError as error:
         raise ConfigError("is there already", where=str(folder), fix="choose another name") from error
     except OSError as error:
-        raise ConfigError(str(error.strerror or error), where=str(folder), fix="choose another place") from error
+        raise ConfigError(
+            str(error.strerror or error), where=str(folder), fix="choose another place"
+        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 from typer import Abort, TyperException
 
@@ -36,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = exits.CANCELLED
     except Exception as error:  # noqa: BLE001 - the program's outermost edge; all of it is reported
         if full:
+            import traceback
+
             traceback.print_exc()
         code = _report(error)
     return code

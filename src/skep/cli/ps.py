@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,9 +23,11 @@ def ps(
     limit: Annotated[int, typer.Option(help="How many runs at most.", min=1, max=10_000)] = 100,
 ) -> None:
     """List runs, newest first."""
+    import asyncio
+
     runs = asyncio.run(_list(store, limit))
     if as_json:
-        from skep.cli.report import print_json
+        from skep.cli.json_out import print_json
 
         print_json({"runs": [_row(info) for info in runs]})
     elif not runs:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from skep.cli.text import json_text, visible
+from skep.cli.json_out import json_text, print_json
+from skep.cli.text import visible
 from skep.errors import SkepError
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ def reported(as_json: bool) -> Iterator[None]:
             }
             print_json(nothing)
         raise
-
-
-def print_json(value: Any) -> None:
-    """One line on stdout."""
-    sys.stdout.write(json_text(value) + "\n")
-    sys.stdout.flush()
 
 
 def print_run(info: RunInfo) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from skep.cli.options import Json, RunId, Store
@@ -13,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
-    """Go on with an interrupted run; what it had finished does not run again."""
+    """Go on with an interrupted run where it was."""
+    import asyncio
+
     from skep.cli.report import reported
 
     with reported(as_json):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from skep.cli.options import Json, RunId, Store
@@ -17,6 +16,8 @@ STEPS_FOLDED = 20_000
 
 def show(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
     """Show a run: its tree, its result or its error."""
+    import asyncio
+
     from skep.cli.report import reported
 
     with reported(as_json):
@@ -24,7 +25,8 @@ def show(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
 
 
 async def _show(run_id: str, store: str | None, as_json: bool) -> None:
-    from skep.cli.report import print_json, print_run
+    from skep.cli.json_out import print_json
+    from skep.cli.report import print_run
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:

@@ -1,15 +1,12 @@
-"""Text for people: what came from a worker made harmless to a terminal, times and JSON (R-data)."""
+"""Text for people: what came from a worker made harmless to a terminal, and times (R-data)."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import msgspec
 
 # C0, DEL and C1 drive a terminal; line separators and bidirectional overrides make it lie; UTF-8 has no
 # form for a lone surrogate.
-_UNSAFE = re.compile(
+UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]",
 )
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -27,14 +24,8 @@ def visible(text: str, limit: int = 500) -> str:
     >>> visible("red: \x1b[31m\nend")
     'red: \\x1b[31m\\nend'
     """
-    shown = _UNSAFE.sub(_escape, text[:limit])
+    shown = UNSAFE.sub(_escape, text[:limit])
     return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
-
-
-def json_text(value: Any) -> str:
-    """`value` as compact JSON on one line, every control character an escape."""
-    text = msgspec.json.encode(value).decode()
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def duration(milliseconds: float) -> str:

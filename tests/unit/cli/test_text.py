@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skep.cli.text import duration, json_text, plural, visible
+from skep.cli.json_out import json_text
+from skep.cli.text import duration, plural, visible
 
 
 @given(st.text())

@@ -9,7 +9,7 @@ import skep
 BLUEPRINT = Path(__file__).parent / "blueprint.yaml"
 
 
-def test_the_longest_text_is_found():
+def test_every_text_is_counted() -> None:
     result = skep.run_sync(skep.load(BLUEPRINT), {"texts": ["to be", "or not to be"]})
     assert result["counts"] == [2, 4]
     assert result["most"] == 4

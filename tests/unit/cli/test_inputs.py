@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from skep.cli.options import read_input
+from skep.cli.inputs import read_input
 from skep.errors import BadValue, ConfigError, LimitExceeded
 
 

@@ -1,0 +1,66 @@
+"""`skep lint`: everything that is wrong with a Blueprint, at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skep.cli import exits
+from skep.cli.options import Json
+from skep.cli.text import plural, visible
+
+if TYPE_CHECKING:
+    from skep.flow.problems import Problem
+
+
+def lint(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Blueprint: .yaml, .yml or .json.")],
+    *,
+    as_json: Json = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each code means.")] = False,
+) -> int:
+    """Check a Blueprint: every problem, its place and the fix."""
+    problems = problems_of(file)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if as_json:
+        from skep.cli.json_out import print_json
+
+        print_json({"ok": errors == 0, "file": file, "problems": problems})
+    else:
+        for problem in problems:
+            typer.echo(f"{visible(file)}: {problem.severity}: {visible(str(problem), 2_000)}")
+        if explain:
+            _explain({problem.code for problem in problems})
+        warnings = len(problems) - errors
+        typer.echo(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}")
+    return exits.UNUSABLE_INPUT if errors else exits.DONE
+
+
+def problems_of(file: str) -> list[Problem]:
+    """All problems of a document, its reading and its meaning together.
+
+    Raises:
+        BlueprintError: it cannot be read at all (no file, not UTF-8, not YAML or JSON).
+    """
+    from skep import host
+    from skep.errors import BlueprintError
+    from skep.flow.lint import lint as lint_blueprint
+    from skep.flow.load import load
+
+    try:
+        loaded = load(file)
+    except BlueprintError as error:
+        if not error.problems:
+            raise
+        return list(error.problems)
+    return lint_blueprint(loaded.blueprint, host.standard_catalog())
+
+
+def _explain(codes: set[str]) -> None:
+    from skep.flow.codes import explain
+
+    for code in sorted(codes):
+        typer.echo(f"\n{code}\n  {explain(code)}")
+    if codes:
+        typer.echo("")
