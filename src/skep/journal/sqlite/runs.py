@@ -16,7 +16,8 @@ _UPSERT = """
 INSERT INTO runs (
     run_id, log, status, ended, blueprint, blueprint_id, work_dir, created_at, updated_at, steps, error
 ) VALUES (
-    :run_id, :log, :status, :ended, :blueprint, :blueprint_id, :work_dir, :created_at, :updated_at, :steps, :error
+    :run_id, :log, :status, :ended, :blueprint, :blueprint_id, :work_dir, :created_at, :updated_at, :steps,
+    :error
 )
 ON CONFLICT (run_id) DO UPDATE SET
     log = excluded.log, status = excluded.status, ended = excluded.ended, blueprint = excluded.blueprint,
@@ -41,7 +42,7 @@ def upsert(connection: sqlite3.Connection, summaries: Iterable[tuple[str, RunSum
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunSummary | None:
     """The run with exactly this id."""
-    row = connection.execute(_ONE, (run_id,)).fetchone()
+    row = connection.execute(_ONE, (_searchable(run_id),)).fetchone()
     return None if row is None else _summary(row, {})
 
 
@@ -53,7 +54,7 @@ def list_runs(
     values: list[object] = []
     if prefix:
         conditions.append("run_id BETWEEN ? AND ?")
-        values += (prefix, f"{prefix}\U0010ffff")
+        values += (_searchable(prefix), _searchable(f"{prefix}\U0010ffff"))
     if status in ENDED:
         conditions.append("status = ?")
         values.append(status)
@@ -62,6 +63,15 @@ def list_runs(
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     rows = connection.execute(f"{_SELECT} {where} {_NEWEST_FIRST}", values)
     return list(_select(rows, limit, status=status, open_only=open_only))
+
+
+def _searchable(text: str) -> str | bytes:
+    """A search for what is not Unicode finds nothing: no text equals bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+    return text
 
 
 def _select(rows: Iterable[Any], limit: int, *, status: str | None, open_only: bool) -> Iterator[RunSummary]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any
@@ -18,7 +19,6 @@ from skep.journal.sqlite.group import Blob, Group, Job, gather
 from skep.journal.stream import StreamQueue
 from skep.limits import Limits
 
-_WAKE = object()
 _CLOSE = object()
 
 
@@ -56,7 +56,9 @@ class Writer:
         self._explain = explain
         self._reports = reports
         self._limits = limits
-        self._queue: SimpleQueue[object] = SimpleQueue()
+        self._queue: deque[object] = deque()
+        self._signals: SimpleQueue[None] = SimpleQueue()
+        self._signalled = False
         self._stream = StreamQueue(limits)
         self._failure: JournalFailed | None = None
         self._loop = asyncio.get_running_loop()
@@ -64,12 +66,21 @@ class Writer:
         self._ended: asyncio.Future[None] = self._loop.create_future()
         # A daemon: an engine that is never closed must not keep its process from ending.
         self._thread = threading.Thread(target=self._main, name="skep-journal", daemon=True)
-        self.put = self._queue.put
-        """Queue an `Append`, `Blob` or `Job`."""
 
     @property
     def stream(self) -> StreamQueue:
         return self._stream
+
+    def put(self, item: object) -> None:
+        """Queue an `Append`, `Blob` or `Job`."""
+        self._queue.append(item)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the thread look at its queues, once what is ready on the loop has run: it gathers more so."""
+        if not self._signalled:
+            self._signalled = True
+            self._loop.call_soon(self._signals.put, None)
 
     async def start(self) -> None:
         """Start the thread; raises what `prepare` raises."""
@@ -86,10 +97,6 @@ class Writer:
         done: asyncio.Future[Any] = self._loop.create_future()
         self.put(Job(work, done))
         return await done
-
-    def wake(self) -> None:
-        """There is something in the stream's queue."""
-        self.put(_WAKE)
 
     async def close(self) -> None:
         """Commit everything queued, then end the thread."""
@@ -119,8 +126,7 @@ class Writer:
 
     def _turn(self, committer: Committer) -> bool:
         """One commit of whatever has gathered; whether to go on."""
-        items = [self._queue.get()]
-        items += [self._queue.get() for _ in range(self._queue.qsize())]
+        items = self._take()
         group = None
         if self._failure is None:
             try:
@@ -133,6 +139,14 @@ class Writer:
         if self._failure is not None:
             self._tell(_refuse, items, self._failure)
         return all(item is not _CLOSE for item in items)
+
+    def _take(self) -> list[object]:
+        """Wait for a signal, then take everything that has gathered."""
+        self._signals.get()
+        # Before the queue is emptied: what comes later finds it false and signals again.
+        self._signalled = False
+        queue = self._queue
+        return [queue.popleft() for _ in range(len(queue))]
 
     def _stop(self, error: Exception) -> None:
         if self._failure is None:

@@ -1,0 +1,59 @@
+"""send, receive, settle_inbox, changed."""
+# ruff: noqa: S101 - pytest's assertions, on literal expectations
+
+from __future__ import annotations
+
+import pytest
+
+from skep.errors import BadValue, LimitExceeded
+from skep.limits import Limits
+from skep.testing.aio import in_loop
+from skep.testing.journal.kit import NewStore, Part, opened
+
+
+class InboxContract(Part):
+    """send, receive, settle_inbox, changed."""
+
+    @in_loop
+    async def test_messages_wait_until_they_are_settled(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            first = await journal.send("run:a", {"kind": "cancel", "why": ["no", None]})
+            second = await journal.send("run:b", {})
+            third = await journal.send("run:a", {"n": 3})
+            found = await journal.receive(["run:a", "run:c"])
+            assert [(message.id, message.log) for message in found] == [(first, "run:a"), (third, "run:a")]
+            assert found[0].body == {"kind": "cancel", "why": ["no", None]}
+            await journal.settle_inbox([first, 10_000])
+            assert [message.id for message in await journal.receive(["run:a", "run:b"])] == [second, third]
+            assert await journal.receive([]) == []
+
+    @in_loop
+    async def test_the_inbox_is_bounded(self, new_store: NewStore) -> None:
+        limits = Limits(inbox_messages=3, inbox_message_bytes=100)
+        async with opened(new_store(limits)()) as journal:
+            first = await journal.send("run:a", {"n": 1})
+            await journal.send("run:a", {"n": 2})
+            await journal.send("run:a", {"n": 3})
+            with pytest.raises(LimitExceeded, match="inbox_messages"):
+                await journal.send("run:a", {})
+            await journal.send("run:b", {})
+            await journal.settle_inbox([first])
+            await journal.send("run:a", {})
+            with pytest.raises(LimitExceeded, match="inbox_message_bytes"):
+                await journal.send("run:c", {"text": "x" * 100})
+            with pytest.raises(BadValue):
+                await journal.send("run:c", {"number": float("nan")})
+
+    @in_loop
+    async def test_a_message_shows_as_a_change(self, new_store: NewStore) -> None:
+        store = new_store()
+        async with opened(store()) as ours:
+            await ours.changed()
+            assert not await ours.changed()
+            if self.shared:
+                async with opened(store()) as theirs:
+                    await theirs.send("run:a", {})
+            else:
+                await ours.send("run:a", {})
+            assert await ours.changed()
+            assert not await ours.changed()
