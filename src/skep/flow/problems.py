@@ -21,6 +21,8 @@ class Problem(Struct, frozen=True):
     message: str
     fix: str | None = None
     severity: Literal["error", "warning"] = "error"
+    line: int | None = None
+    """Where it stands in the file, from 1; filled in by who knows the file (`Loaded.located`)."""
 
     def __str__(self) -> str:
         remedy = f" ({self.fix})" if self.fix else ""

@@ -177,6 +177,4 @@ def _plain_value(value: Any, hooks: Mapping[Any, Callable[[Any], Any]]) -> Any:
         return to_document(value, hooks)
     if type_of(value) is tuple:
         return [_plain_value(item, hooks) for item in value]
-    if type_of(value) is dict:
-        return {key: _plain_value(item, hooks) for key, item in value.items()}
     return value

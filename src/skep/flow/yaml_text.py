@@ -39,6 +39,7 @@ class _Open(Struct):
     chars: int
     height: int = 0
     key: str | None = None
+    key_line: int = 0
 
 
 def read_yaml(text: str, limits: Limits, depth: int, where: str, lines: dict[str, int]) -> Any:
@@ -125,7 +126,7 @@ class _Builder:
         if key in top.value:
             self._fail(f"key {inside(top.place, key)} stands twice in the same object", "drop or rename one")
         self._count(0, len(key))
-        top.key = key
+        top.key, top.key_line = key, self._line
 
     def _alias(self, anchor: str) -> None:
         known = self._known.get(anchor)
@@ -158,7 +159,8 @@ class _Builder:
     def _put(self, known: _Known) -> None:
         """Store a value where the next one belongs."""
         self._count(known.nodes, known.chars)
-        self._lines[self._place()] = self._line
+        at_key = self._stack and self._stack[-1].key is not None
+        self._lines[self._place()] = self._stack[-1].key_line if at_key else self._line
         if not self._stack:
             self._documents.append(known.value)
             return
