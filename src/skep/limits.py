@@ -61,8 +61,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Finished runs that a `memory:` store keeps."""
     prompt_template_chars: int = 64 * KIB
     prompt_rendered_chars: int = 1 * MIB
-    prompt_work: int = 8 * MIB
-    """Characters and items that one rendering looks at, loop turns included."""
+    prompt_work: int = 64 * MIB
+    """Characters that one rendering looks at; an item or a loop turn counts as 64."""
     journal_row_events: int = 512
     """Events merged into one journal row."""
     journal_row_bytes: int = 1 * MIB
