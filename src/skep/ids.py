@@ -6,6 +6,7 @@ addresses, never secrets: anything secret comes from `secret_hex`.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from itertools import count
@@ -37,5 +38,24 @@ new_id = id_source()
 
 
 def secret_hex(nbytes: int = 16) -> str:
-    """`nbytes` fresh random bytes of the operating system as lowercase hex."""
+    """`nbytes` random bytes of the operating system, never handed out before, as lowercase hex."""
     return secrets.token_hex(nbytes)
+
+
+class _Nonces:
+    """Nonces cut from blocks of the system's randomness: one call for 256 of them."""
+
+    def __init__(self) -> None:
+        self._left: list[str] = []
+        os.register_at_fork(after_in_child=self._left.clear)
+
+    def __call__(self) -> str:
+        """32 hex digits, never handed out before."""
+        left = self._left
+        if not left:
+            block = secrets.token_hex(16 * 256)
+            left.extend(block[at : at + 32] for at in range(0, len(block), 32))
+        return left.pop()
+
+
+new_nonce = _Nonces()

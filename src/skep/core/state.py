@@ -57,6 +57,9 @@ class EngineState(Struct, kw_only=True):
     runs: dict[str, RunState] = field(default_factory=dict)
     tasks: dict[str, TaskState] = field(default_factory=dict)
     tokens: dict[str, TokenRecord] = field(default_factory=dict)
+    """Records of session tokens, by nonce."""
+    worker_tokens: dict[str, str] = field(default_factory=dict)
+    """The task whose live attempt a worker token belongs to, by nonce."""
     handles: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, SessionState] = field(default_factory=dict)
     latest: int = 0
@@ -68,6 +71,20 @@ class EngineState(Struct, kw_only=True):
             self.latest = event.at
         _APPLY[type(event)](self, event)
 
+    def token_record(self, nonce: str) -> TokenRecord | None:
+        """The record of a token that is in force: a session's, or that of a live attempt."""
+        task_id = self.worker_tokens.get(nonce)
+        if task_id is None:
+            return self.tokens.get(nonce)
+        task = self.tasks[task_id]
+        return TokenRecord(
+            role="worker",
+            agent_id=f"worker-of-{task_id}",
+            expire_at=task.deadline or task.started_at + WORKER_TOKEN_MS,
+            task_id=task_id,
+            run_id=task.run_id,
+        )
+
     # -- what the handlers below share ---------------------------------------------------------
 
     def end_attempt(self, task: TaskState) -> None:
@@ -77,7 +94,7 @@ class EngineState(Struct, kw_only=True):
 
     def end_token(self, task: TaskState) -> None:
         if task.nonce is not None:
-            self.tokens.pop(task.nonce, None)
+            self.worker_tokens.pop(task.nonce, None)
             task.nonce = None
         if task.handle is not None:
             self.handles.pop(task.handle, None)
@@ -161,20 +178,14 @@ def _task_attempt_started(state: EngineState, e: ev.TaskAttemptStarted) -> None:
     task.attempt = e.attempt
     task.status = "running"
     task.live = True
-    task.updated_at = e.at
+    task.updated_at = task.started_at = e.at
     task.nonce = e.nonce
     task.handle = e.handle
     task.deadline = e.deadline
     task.retry_at = None
     task.final = None
     task.outputs = 0
-    state.tokens[e.nonce] = TokenRecord(
-        role="worker",
-        agent_id=f"worker-of-{task.id}",
-        expire_at=e.deadline or e.at + WORKER_TOKEN_MS,
-        task_id=task.id,
-        run_id=task.run_id,
-    )
+    state.worker_tokens[e.nonce] = task.id
     if e.handle is not None:
         state.handles[e.handle] = e.nonce
 

@@ -68,6 +68,7 @@ class TaskState(Struct, kw_only=True):
     checkpoint: ContentRef | None = None
     previous: Previous | None = None
     created_at: int = 0
+    started_at: int = 0
     updated_at: int = 0
 
     @property

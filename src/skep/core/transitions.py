@@ -157,20 +157,29 @@ def check_live(task: TaskState | None, attempt: int) -> None:
         )
 
 
-def complete_attempt(task: TaskState, failure: Failure | None, at: int) -> tuple[ev.Event, ...]:
+def complete_attempt(
+    task: TaskState, failure: Failure | None, at: int, delivered: Final | None = None
+) -> tuple[ev.Event, ...]:
     """The attempt's worker has ended: the last `final` decides, unless the worker failed (R-once).
 
     The task passes, waits for its next attempt, or settles as blocked or timed out. Of a cancelled task only
-    the end of its worker is noted.
+    the end of its worker is noted. `delivered` is a final that came with the end and is not recorded yet.
     """
     if not task.live:
         raise InvalidTransition(f"task {task.id} has no live attempt")
     if task.status == "cancelled":
         return (_completed(task, at, Failure("cancelled")),)
+    ended = _ended(task, failure, at, delivered or task.final)
+    if delivered is None:
+        return ended
+    return (ev.WorkerOutput(at=at, task_id=task.id, attempt=task.attempt, event=delivered), *ended)
+
+
+def _ended(task: TaskState, failure: Failure | None, at: int, final: Final | None) -> tuple[ev.Event, ...]:
     if failure is None:
-        if task.final is None:
+        if final is None:
             failure = NO_FINAL
-        elif task.final.ok:
+        elif final.ok:
             return (_completed(task, at, None), ev.TaskPass(at=at, task_id=task.id))
         else:
             failure = Failure("blocked")

@@ -19,7 +19,7 @@ from skep.core.transitions import Failure
 from skep.engine.dispatch import Job
 from skep.engine.history import output_tail, settled_task
 from skep.errors import DispatchFailed, NotRegistered, RoleViolation, TaskNotFound
-from skep.ids import new_id, secret_hex
+from skep.ids import new_id, new_nonce
 
 if TYPE_CHECKING:
     from skep.engine.dispatch import Dispatcher
@@ -55,7 +55,7 @@ class Acts:
             session_id=session_id,
             operator_id=operator_id,
             role=role,
-            nonce=secret_hex(),
+            nonce=new_nonce(),
             expire_at=now + int(ttl * 1000),
             max_uses=max_uses,
         )
@@ -104,7 +104,7 @@ class Acts:
         self.verify_token(token, "dispatch_attempt", task_id)
         task = transitions.get_task(self.ledger.state, task_id)
         route = self._route(task.agent, task.run_id)
-        self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), secret_hex()),))
+        self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
         job = self._job(task, route)
         failure = await self._perform(job)
         value = self.ledger.value(task.final.content, task.id) if task.final is not None else None

@@ -19,7 +19,7 @@ from skep.core.transitions import Failure
 from skep.engine.dispatch import JOIN_SLACK, SHUTDOWN, Dispatcher, Job
 from skep.engine.plan import Route
 from skep.errors import SkepError
-from skep.ids import secret_hex
+from skep.ids import new_nonce
 
 log = logging.getLogger("skep.engine")
 
@@ -93,7 +93,7 @@ class Attempts:
                 task.retry_at, lambda: self._retry(task, route, data)
             )
             return
-        self._commit((transitions.start_attempt(task, self._ledger.now(), secret_hex()),))
+        self._commit((transitions.start_attempt(task, self._ledger.now(), new_nonce()),))
         self.enqueue(task, route, data)
 
     # -- ending --------------------------------------------------------------------------------

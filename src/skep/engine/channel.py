@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from skep.engine.dispatch import Dispatcher
 
 
+Taken = TypeVar("Taken", Final, Artifact)
+
+
 class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
-    __slots__ = ("_attempt", "_closed", "_dispatcher", "_streamed", "_task", "_work_dir")
+    __slots__ = ("_attempt", "_closed", "delivered", "_dispatcher", "_streamed", "_task", "_work_dir")
 
     def __init__(self, dispatcher: Dispatcher, task: TaskState, work_dir: str | None) -> None:
         self._dispatcher = dispatcher
@@ -32,6 +35,7 @@ class Channel:
         self._work_dir = work_dir
         self._closed = False
         self._streamed = 0
+        self.delivered: Final | None = None
 
     def close(self) -> None:
         """The worker has ended; from here on only layers append."""
@@ -43,6 +47,12 @@ class Channel:
     def emit_many(self, events: Sequence[OutputEvent]) -> None:
         self._check_open()
         self._record(events, by=None)
+
+    def deliver(self, final: Final) -> None:
+        self._check_open()
+        transitions.check_live(self._task, self._attempt)
+        self._record_delivered()
+        self.delivered = self._taken_in(final)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by)
@@ -59,7 +69,7 @@ class Channel:
         ledger.commit(self._task.log, (event,))
 
     def last_final(self) -> tuple[Any, bool] | None:
-        final = self._task.final
+        final = self.delivered or self._task.final
         if final is None or type(final.content) is FileRef:
             return None
         return self._dispatcher.ledger.value(final.content, self._task.id), final.ok
@@ -76,7 +86,15 @@ class Channel:
         if self._closed:
             raise AttemptEnded(f"attempt {self._attempt} of task {self._task.id} has ended")
 
+    def _record_delivered(self) -> None:
+        """A final that waited for the end stands before whatever comes after it."""
+        if self.delivered is not None:
+            waiting, self.delivered = self.delivered, None
+            self._record((waiting,), by=None)
+
     def _record(self, events: Sequence[OutputEvent], *, by: str | None) -> None:
+        if self.delivered is not None:
+            self._record_delivered()
         task = self._task
         ledger = self._dispatcher.ledger
         now = ledger.now()
@@ -96,7 +114,7 @@ class Channel:
         if streamed:
             self._stream(streamed, now)
 
-    def _taken_in(self, event: Final | Artifact) -> Final | Artifact:
+    def _taken_in(self, event: Taken) -> Taken:
         content = event.content
         ledger = self._dispatcher.ledger
         if type(content) is Inline:

@@ -131,7 +131,8 @@ class Dispatcher:
     def settle_events(self, job: Job, failure: Failure | None) -> tuple[ev.Event, ...]:
         """What the end of an attempt means for its task."""
         job.ended = True
-        return transitions.complete_attempt(job.task, failure, self.ledger.now())
+        delivered = job.channel.delivered if job.channel is not None else None
+        return transitions.complete_attempt(job.task, failure, self.ledger.now(), delivered)
 
     def _give_up(self, job: Job) -> None:
         if job.ended:

@@ -54,25 +54,23 @@ class Ledger:
         """Milliseconds since the epoch; never before an event that is already recorded."""
         return max(self.clock.now_ms(), self.state.latest)
 
-    def commit(
-        self,
-        log_name: str,
-        events: Sequence[Event],
-        *,
-        summary: RunSummary | None = None,
-        observer: Observer | None = None,
-    ) -> int:
-        """Append to the journal, then apply; returns the journal's sequence number.
+    def commit(self, log_name: str, events: Sequence[Event]) -> int:
+        """Append events that settle no step (see `RunDriver.commit` for the others) and apply them.
 
         Raises:
             JournalFailed, Fenced: nothing was applied.
         """
+        seq = self.append(log_name, events)
+        for event in events:
+            self.state.apply(event)
+        return seq
+
+    def append(self, log_name: str, events: Sequence[Event], summary: RunSummary | None = None) -> int:
+        """Hand events to the journal; returns its sequence number."""
         version = self._versions.get(log_name, 0)
         seq = self.journal.append(log_name, version + 1, events, summary)  # type: ignore[arg-type] # the union's base
         self._versions[log_name] = version + len(events)
         self.last_seq = seq
-        for event in events:
-            self.apply(event, observer)
         return seq
 
     def replay(self, log_name: str, version: int, event: Event, observer: Observer | None) -> None:

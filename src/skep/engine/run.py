@@ -27,7 +27,8 @@ from skep.engine.plan import Plan
 from skep.errors import SkepError
 from skep.flow.inputs import Changes, Ended, Want
 from skep.flow.machine import Machine
-from skep.ids import new_id, secret_hex
+from skep.ids import new_id, new_nonce
+from skep.journal.base import RunSummary
 
 log = logging.getLogger("skep.engine")
 
@@ -54,7 +55,9 @@ class RunDriver:
         )
         self._fold = RunFold(self.ledger)
         self._deadline: TimerHandle | None = None
-        self._draining = False
+        self._in_transition = False
+        self._batch: list[ev.Event] = []
+        self._summary: RunSummary | None = None
         self._ended: Ended | None = None
 
     @property
@@ -95,12 +98,30 @@ class RunDriver:
         self.attempts.launch()
 
     def commit(self, events: Sequence[ev.Event], *, summary: bool = False) -> int:
-        """Commit events of this run and carry out what they mean to the flow."""
-        row = summary_of(self.ledger.state, events, self.run_id) if summary else None
-        seq = self.ledger.commit(self.log, events, summary=row, observer=self._fold.observe)
-        if self._fold.inputs and not self._draining:
-            self._drain()
-        return seq
+        """Commit events of this run and carry out what they mean to the flow.
+
+        What follows belongs to the same transition: it is applied as it comes and appended with the rest, in one
+        piece. If the journal refuses that, the run stops here and its state is dropped.
+        """
+        if summary:
+            self._summary = summary_of(self.ledger.state, events, self.run_id)
+        self._batch += events
+        for event in events:
+            self.ledger.apply(event, self._fold.observe)
+        if self._in_transition:
+            return 0
+        self._in_transition = True
+        started = time.perf_counter()
+        try:
+            inputs = self._fold.inputs
+            while inputs:
+                self._carry_out(self.machine.feed(inputs.popleft()))
+            batch, self._batch = self._batch, []
+            row, self._summary = self._summary, None
+            return self.ledger.append(self.log, batch, row)
+        finally:
+            self._in_transition = False
+            self.ledger.measured("run.commit", started)
 
     def replay(self, version: int, event: ev.Event) -> None:
         """Take in an event that is already recorded; `reconcile` acts on where that leads."""
@@ -126,7 +147,7 @@ class RunDriver:
                 retry=want.retry or route.retry,
                 timeout_ms=int(want.timeout * 1000) if want.timeout is not None else route.timeout_ms,
             )
-            events += (event, transitions.first_attempt(event, secret_hex()))
+            events += (event, transitions.first_attempt(event, new_nonce()))
             created.append((task_id, want))
         self.commit(events)
         for task_id, want in created:
@@ -163,17 +184,6 @@ class RunDriver:
         self.finished.set_exception(error)
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        self._draining = True
-        started = time.perf_counter()
-        inputs = self._fold.inputs
-        try:
-            while inputs:
-                self._carry_out(self.machine.feed(inputs.popleft()))
-        finally:
-            self._draining = False
-            self.ledger.measured("run.drain", started)
 
     def _carry_out(self, changes: Changes) -> None:
         for key in changes.dropped:

@@ -47,7 +47,7 @@ class TokenOffice:
         """The token of a task's live attempt."""
         if task.nonce is None:
             raise TokenNotFound(f"task {task.id} has no live attempt")
-        return self.issue(task.nonce, task.updated_at)
+        return self.issue(task.nonce, task.started_at)
 
     def verify(self, text: str, verb: str, task_id: str | None = None) -> TokenRecord:
         """Check that the bearer of `text` may perform `verb` (on `task_id`), and spend a use.
@@ -83,7 +83,7 @@ class TokenOffice:
         self._ledger.commit(log, (ev.TokenUsed(at=self._ledger.now(), nonce=nonce),))
 
     def _record(self, nonce: str) -> TokenRecord:
-        record = self._ledger.state.tokens.get(nonce)
+        record = self._ledger.state.token_record(nonce)
         if record is None:
             raise TokenNotFound("token is not known here", fix="its attempt or session has ended")
         return record

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
-from skep.core.outputs import OutputEvent
+from skep.core.outputs import Final, OutputEvent
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.cancel import CancelToken
 from skep.workers.completion import Completion, Outcome, error_text
@@ -31,6 +31,10 @@ class Attempt(Protocol):
 
     def emit_many(self, events: Sequence[OutputEvent]) -> None:
         """Record outputs in one transition."""
+        ...
+
+    def deliver(self, final: Final) -> None:
+        """Record the result together with the end: for a worker whose last act it is. As `emit` otherwise."""
         ...
 
     def checkpoint(self, value: Any) -> None:

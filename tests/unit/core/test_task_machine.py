@@ -109,7 +109,7 @@ class TaskMachine(RuleBasedStateMachine):
             return
         self.commit(event)
         assert task.status == "running"
-        assert self.state.tokens[event.nonce].task_id == task_id
+        assert self.state.token_record(event.nonce).task_id == task_id
 
     @rule(task_id=tasks, ok=st.booleans(), artifact=st.booleans(), stale=st.booleans())
     def submit(self, task_id, ok, artifact, stale):
@@ -139,7 +139,7 @@ class TaskMachine(RuleBasedStateMachine):
             return
         nonce = task.nonce
         self.commit(*events)
-        assert nonce not in self.state.tokens
+        assert nonce not in self.state.worker_tokens
         assert not task.live
 
     @rule(task_id=tasks, how=st.sampled_from(["retry", "fail"]))
@@ -180,7 +180,7 @@ class TaskMachine(RuleBasedStateMachine):
         run = self.state.runs.get("r")
         assert run is None or run.open_tasks == len(self.state.tasks)
         live = {task.nonce for task in self.state.tasks.values() if task.nonce is not None}
-        assert set(self.state.tokens) == live
+        assert set(self.state.worker_tokens) == live
 
 
 def reachable(start, end):

@@ -100,7 +100,7 @@ def test_a_cancelled_task_stays_until_its_worker_has_ended(state):
     task = running(state)
     state.apply(transitions.cancel_task(task, 5))
     assert state.tasks["T-1"].live
-    assert state.tokens == {}
+    assert state.worker_tokens == {}
     apply_all(state, transitions.complete_attempt(task, None, 6))
     assert state.tasks == {}
 
