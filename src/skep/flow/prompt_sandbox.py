@@ -61,7 +61,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.getattr(obj, str(argument))
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        owner = getattr(obj, "__self__", None)
+        owner: Any = getattr(obj, "__self__", None)
         if getattr(obj, "__name__", "") not in _METHODS.get(type_of(owner), ()):
             raise SecurityError("only methods of text and objects can be called")
         budget_of(context).spend(ITEM + (len(owner) if type_of(owner) is str else 0))
