@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from io import FileIO
 from pathlib import Path
 
-from skep.errors import ConfigError
+from skep.errors import ConfigError, StoreCorrupt
 
+_HEADER = b"SQLite format 3\0"
 _WRITABLE = "the file and its directory must be writable by you"
 
 
@@ -16,6 +18,7 @@ def prepare(path: Path) -> None:
 
     Raises:
         ConfigError: the place cannot be used.
+        StoreCorrupt: something else is in the file.
     """
     try:
         if path.is_dir():
@@ -52,12 +55,16 @@ def _make_file(path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        os.close(descriptor)
-        if not regular:
-            raise ConfigError(
-                "this is not a regular file", where=str(path), fix="choose another path"
-            ) from None
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib opens without these flags
+            _check_file(path, file)
     else:
         os.close(descriptor)
         sync_directory(path.parent)
+
+
+def _check_file(path: Path, file: FileIO) -> None:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise ConfigError("this is not a regular file", where=str(path), fix="choose another path")
+    # SQLite itself takes a file of a few bytes for an empty one and overwrites it.
+    if file.read(len(_HEADER)) not in (b"", _HEADER):
+        raise StoreCorrupt("not a store of skep", where=str(path), fix="choose another file")
