@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -29,7 +29,8 @@ def lint(
         print_json({"ok": errors == 0, "file": file, "problems": problems})
     else:
         for problem in problems:
-            typer.echo(f"{visible(file)}: {problem.severity}: {visible(str(problem), 2_000)}")
+            place = f"{file}:{problem.line}" if problem.line else file
+            typer.echo(visible(f"{place}: {problem.severity}: {problem}", 2_000))
         if explain:
             _explain({problem.code for problem in problems})
         warnings = len(problems) - errors
@@ -46,21 +47,19 @@ def problems_of(file: str) -> list[Problem]:
     from skep import host
     from skep.errors import BlueprintError
     from skep.flow.lint import lint as lint_blueprint
-    from skep.flow.load import load
+    from skep.flow.load import load_blueprint
 
     try:
-        loaded = load(file)
+        loaded = load_blueprint(file)
     except BlueprintError as error:
         if not error.problems:
             raise
-        return list(error.problems)
-    return lint_blueprint(loaded.blueprint, host.standard_catalog())
+        return list(cast("tuple[Problem, ...]", error.problems))
+    return loaded.located(lint_blueprint(loaded.blueprint, host.standard_catalog()))
 
 
 def _explain(codes: set[str]) -> None:
-    from skep.flow.codes import explain
+    from skep.flow.lint import explain
 
     for code in sorted(codes):
-        typer.echo(f"\n{code}\n  {explain(code)}")
-    if codes:
-        typer.echo("")
+        typer.echo(f"\n{explain(code)}")

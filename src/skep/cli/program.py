@@ -44,10 +44,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _prepare() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _offer_own_tools()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _offer_own_tools() -> None:
+    """Workers find the programs that were installed beside skep, though its venv was never activated."""
+    tools = sys.executable.rpartition(os.sep)[0]
+    path = os.environ.get("PATH", os.defpath)
+    if tools and path.split(os.pathsep, 1)[0] != tools:
+        os.environ["PATH"] = f"{tools}{os.pathsep}{path}"
 
 
 def _report(error: Exception) -> int:

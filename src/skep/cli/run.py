@@ -54,9 +54,9 @@ async def _run(
 ) -> int:
     from skep.cli.follow import follow
     from skep.cli.store import open_engine
-    from skep.flow.load import load
+    from skep.flow.load import load_blueprint
 
-    loaded = load(file)
+    loaded = load_blueprint(file)
     async with open_engine(store) as engine:
         await _name_interrupted(engine, store)
         handle = await engine.start(loaded, given, **options)

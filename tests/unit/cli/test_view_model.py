@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from skep.cli.view.model import RunView
+import pytest
+
+from skep.cli.view.model import RunView, TaskView
 
 
 def seen(story) -> RunView:
@@ -74,3 +76,11 @@ def test_the_run_itself(story):
     story.tell("run_finished", run_id="run-1", status="cancelled")
     view = seen(story)
     assert (view.status, view.finished) == ("cancelled", 600)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("0", "lint"), ("lint", "lint"), ("files[3]/0", "files[3] lint"), ("files[3]/lint", "files[3]/lint")],
+)
+def test_a_task_is_named_for_people(key, name):
+    assert TaskView(id="T-1", agent="lint", key=key).name == name

@@ -30,7 +30,7 @@ def test_each_thing_worth_knowing_has_a_line(story):
 def test_a_failure_is_told_once_with_its_reason_made_visible(story):
     story.fails(story.task("a"), "bad\x1b[0m")
     assert [text for text in told(story) if "failed" in text] == [
-        "400ms  a (lint) failed in 200ms: bad\\x1b[0m"
+        "400ms  a lint failed in 200ms: bad\\x1b[0m"
     ]
 
 

@@ -34,6 +34,13 @@ class TaskView(Struct, kw_only=True):
     problem: str | None = None
 
     @property
+    def name(self) -> str:
+        """For a line of its own: `files[3] read`; the agent says more than an index in a sequence."""
+        place, _, last = self.key.rpartition("/")
+        place = place if last.isdigit() else self.key
+        return place if place.endswith(self.agent) else f"{place} {self.agent}".strip()
+
+    @property
     def lane(self) -> str:
         """The lanes and turns that lead to it, such as `[3][0]`; empty outside of any."""
         return "".join(_LANE.findall(self.key))

@@ -57,7 +57,7 @@ def _run_line(view: RunView, item: dict[str, Any]) -> str | None:
 
 def _task_line(item: dict[str, Any], task: TaskView) -> str | None:
     kind = item["kind"]
-    name = task.key if task.key.endswith(task.agent) else f"{task.key} ({task.agent})"
+    name = visible(task.name)
     again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
     problem = f": {visible(task.problem)}" if task.problem else ""
     if kind == "task_attempt_started":

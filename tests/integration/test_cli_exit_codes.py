@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+
+def test_done_is_0(skep):
+    done = skep("run", "double.yaml", "--input", "n=4")
+    assert done.returncode == 0, done.stderr
+    assert "8" in done.stdout
+
+
+def test_failed_is_1_in_one_line(skep):
+    done = skep("run", "fail.yaml", "--input", "n=4")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "no luck \\x1b[31mred" in line
+    assert "Traceback" not in done.stdout
+
+
+def test_a_worker_that_wants_to_end_the_program_fails_its_step_only(skep):
+    done = skep("run", "leave.yaml", "--input", "n=4")
+    assert done.returncode == 1
+    assert "wanted to leave" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "none.yaml"),
+        ("run", "double.yaml", "--input", "n"),
+        ("run", "double.yaml", "--input-json", "none.json"),
+        ("run", "double.yaml", "--work-dir", "none"),
+        ("run", "double.yaml", "--store", "mysql://x"),
+        ("run", "double.yaml", "--timeout", "0"),
+        ("run", "double.yaml", "--nonsense"),
+        ("run",),
+        ("show", "run-none"),
+        ("events", "run-none"),
+        ("resume", "run-none"),
+        ("lint", "none.yaml"),
+        ("nonsense",),
+        ("new", "../Not A Name"),
+    ],
+)
+def test_unusable_input_is_2_in_one_line_with_nothing_done(skep, words):
+    done = skep(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("skep: ")
+    assert "(" in line, "the remedy"
+
+
+@pytest.mark.parametrize("agent", ["hang", "hang_in_thread"])
+def test_timeout_is_3(skep, agent):
+    done = skep("run", f"{agent}.yaml", "--input", "n=1", "--timeout", "0.5", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["status"] == "timeout"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_waits_for_the_workers_and_is_130(skep, number):
+    program = skep.write("sleep.yaml", SLEEPING_PROGRAM)
+    child = skep.start("run", program)
+    skep.wait_for("pid")
+    worker = int(skep.lines("pid")[0])
+    child.send_signal(number)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 130, err
+    assert "cancelling" in out
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    (run,) = skep.json("ps")["runs"]
+    assert run["status"] == "cancelled"
+
+
+def test_a_second_signal_stops_hard_and_leaves_no_worker(skep):
+    program = skep.write("deaf.yaml", DEAF_PROGRAM)
+    child = skep.start("run", program)
+    skep.wait_for("pid")
+    worker = int(skep.lines("pid")[0])
+    child.send_signal(signal.SIGINT)
+    assert child.stdout is not None
+    while "cancelling" not in child.stdout.readline():
+        pass
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=10)
+    assert child.returncode == 130
+    assert "stopped hard" in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+SLEEPING_PROGRAM = """\
+id: sleeping
+agents:
+  a: {kind: subprocess, spec: {program: sh, args: ["-c", "echo $$ > p; mv p pid; exec sleep 3600"]}}
+flow: {step: a, in: null, out: $.x}
+"""
+DEAF_PROGRAM = SLEEPING_PROGRAM.replace("echo", "trap '' TERM INT; echo").replace(
+    "exec sleep 3600", "while :; do sleep 1; done"
+)
+
+
+def test_traceback_shows_all(skep):
+    done = skep("--traceback", "run", "none.yaml")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "Traceback" in skep("run", "none.yaml", "--traceback").stderr
