@@ -102,7 +102,7 @@ def flows(max_leaves: int = 6) -> SearchStrategy[Node]:
 
     def grow(inner: SearchStrategy[Node]) -> SearchStrategy[Node]:
         maybe = st.none() | inner
-        case = st.builds(nodes.Case, st.integers() | st.text(max_size=3), inner)
+        case = st.builds(nodes.Case, st.integers(-9, 9) | st.text(max_size=3), inner)
         cases = st.lists(case, min_size=1, max_size=3, unique_by=_case_value).map(tuple)
         return st.one_of(
             st.builds(_seq, st.lists(inner, max_size=3), st.lists(_names(), max_size=3, unique=True)),
