@@ -1,0 +1,184 @@
+"""Workers that return what they must not, end as they must not, or do not end (issue: bad input)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from engines import Agents, blueprint, chain, lit, path, step
+from skep import Engine
+from skep.limits import Limits
+from skep.testing.aio import run
+
+
+def result_of(function, given=None, limits=None, flow=None):
+    async def main():
+        async with Engine.open("memory:", limits=limits or Limits()) as engine:
+            engine.agent("bad")(function)
+            Agents(engine)
+            handle = await engine.start(blueprint(flow or step("bad")), given or {})
+            return await handle.wait()
+
+    return run(main())
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (float("nan"), "nan is not a JSON number"),
+        ({1, 2}, "set has no JSON form"),
+        ({1: 2}, "key 1 is not a string"),
+        ("\ud800", "lone surrogate"),
+        (object(), "object has no JSON form"),
+        (2**70, "64 bits"),
+    ],
+)
+def test_a_value_that_json_cannot_carry_fails_the_attempt(value, says):
+    async def bad(inv):
+        return value
+
+    info = result_of(bad)
+    assert info.status == "failed"
+    assert says in info.error["message"]
+
+
+def test_a_value_of_20_mb_is_kept_and_one_over_the_limit_is_refused():
+    async def bad(inv):
+        return "x" * inv.input
+
+    info = result_of(bad, {"size": 20_000_000}, flow=step("bad", "$.size"))
+    assert len(info.result["out"]) == 20_000_000
+    info = result_of(bad, {"size": 2_000_000}, Limits(max_value_bytes=1_000_000), step("bad", "$.size"))
+    assert info.error["code"] == "E-STEP-FAILED" or "max_value_bytes" in info.error["message"]
+    assert "max_value_bytes" in info.error["message"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, asyncio.CancelledError])
+def test_a_raised_base_exception_never_reaches_the_loop(error):
+    async def bad(inv):
+        raise error("out")
+
+    flow = {"kind": "try", "body": step("bad"), "catch": step("echo", lit("alive"), "$.after")}
+    info = result_of(bad, flow=flow)
+    assert info.status == "done"
+    assert info.result["after"] == "alive"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_nor_one_from_a_thread(error):
+    def bad(inv):
+        raise error("out")
+
+    assert result_of(bad).status == "failed"
+
+
+def test_a_result_changed_after_it_was_returned_does_not_change_the_flow():
+    kept = []
+
+    async def bad(inv):
+        value = {"list": [1]}
+        kept.append(value)
+        return value
+
+    async def main():
+        async with Engine.open("memory:") as engine:
+            engine.agent("bad")(bad)
+
+            @engine.agent("spoil")
+            async def spoil(inv):
+                kept[0]["list"].append("spoiled")
+                inv.input["list"].append("mine")
+                return 1
+
+            handle = await engine.start(blueprint([step("bad", out="$.v"), step("spoil", "$.v")]), {})
+            return await handle.result()
+
+    assert run(main())["v"] == {"list": [1]}
+
+
+def test_a_worker_that_ignores_cancel_is_left_behind():
+    limits = Limits(kill_grace=0.05)
+    stop = threading.Event()
+
+    async def bad(inv):
+        while not stop.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    async def main():
+        async with Engine.open("memory:", limits=limits) as engine:
+            engine.agent("bad")(bad)
+            Agents(engine)
+            flow = {"kind": "try", "body": step("bad", timeout=0.05), "catch": step("echo", lit(1), "$.r")}
+            handle = await engine.start(blueprint(flow), {})
+            info = await handle.wait()
+            stop.set()
+            return info, engine.stats()
+
+    info, stats = run(main())
+    assert info.result["r"] == 1
+    assert stats["abandoned_workers"] == 1
+
+
+def test_a_thread_that_does_not_end_is_abandoned_and_does_not_hold_the_run():
+    limits = Limits(kill_grace=0.05)
+    release = threading.Event()
+
+    def bad(inv):
+        release.wait(20)
+
+    async def main():
+        async with Engine.open("memory:", limits=limits) as engine:
+            engine.agent("bad")(bad)
+            handle = await engine.start(blueprint(step("bad", timeout=0.05)), {})
+            return await handle.wait()
+
+    began = time.monotonic()
+    info = run(main())
+    release.set()
+    assert info.status == "failed"
+    assert "timeout" in info.error["message"]
+    assert time.monotonic() - began < 10
+
+
+def test_a_fanout_wider_than_the_open_task_bound_fails_with_the_remedy():
+    async def bad(inv):
+        return 1
+
+    flow = {
+        "kind": "fanout",
+        "items": path("$.items"),
+        "bind": path("$.item"),
+        "body": step("bad"),
+        "join": "all",
+        "out": path("$.r"),
+    }
+    info = result_of(bad, {"items": list(range(60))}, Limits(max_open_tasks=50), flow)
+    assert info.status == "failed"
+    assert "max_open_tasks" in info.error["message"]
+
+
+def test_a_long_chain_does_not_starve_the_loop():
+    async def main():
+        async with Engine.open("memory:") as engine:
+            Agents(engine)
+            ticks = 0
+
+            async def ticker():
+                nonlocal ticks
+                while True:
+                    await asyncio.sleep(0)
+                    ticks += 1
+
+            ticking = asyncio.ensure_future(ticker())
+            handle = await engine.start(blueprint(chain(2_000)), {"n": 0})
+            await handle.result()
+            ticking.cancel()
+            return ticks
+
+    assert run(main()) > 20
