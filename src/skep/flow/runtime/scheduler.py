@@ -90,6 +90,8 @@ class Scheduler:
         state = self.state
         if state.steps >= self.limits.max_steps:
             raise LimitExceeded("max_steps", self.limits.max_steps, fix="does a loop lack its end?")
+        if len(self.waiting) >= self.limits.max_open_tasks:
+            raise LimitExceeded("max_open_tasks", self.limits.max_open_tasks, fix="set max_concurrency")
         state.steps += 1
         lane.node = op.node
         lane.want = self.fresh[want.key] = want
