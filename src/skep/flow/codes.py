@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from skep.errors import SkepError
+from skep.flow.problems import did_you_mean
+
 CODES: dict[str, str] = {
     # -- what stands there cannot be read
     "E-SYNTAX": "a text that does not parse; the message says where it stops making sense",
@@ -43,6 +46,7 @@ CODES: dict[str, str] = {
     "E-TEMPLATE": "a system prompt that is no template, or reaches for _names, includes or macros",
     "E-COND-NOT-BOOL": "a branch's condition that can never be a boolean: compare it, or use exists()",
     "E-DIV-ZERO": "a division or modulo by the constant 0",
+    "E-ITEMS": "a fanout's items that can never be an array",
     "E-EMPTY-JOIN": "any and race choose among lanes, and here there are none",
     "W-LOOP-NEVER": "a loop whose max is 0: its body never runs",
     "W-NOT-YET": "a published field that is read and kept, but that this version does not act on",
@@ -50,3 +54,27 @@ CODES: dict[str, str] = {
     "E-FILE": "a $file or $agent_md that cannot be read, or lies outside the Blueprint's folder",
     "E-TRUST": "an untrusted Blueprint names files, programs, folders, environment or Python by module",
 }
+
+
+def explain(code: str) -> str:
+    """What a code of a problem or an error means, one paragraph.
+
+    >>> explain("W-LOOP-NEVER")
+    'W-LOOP-NEVER: a loop whose max is 0: its body never runs'
+
+    Raises:
+        SkepError: no such code.
+    """
+    known = {**_error_codes(SkepError), **CODES}
+    if code not in known:
+        raise SkepError(f"no code {code!r}", fix=did_you_mean(code, list(known)))
+    return f"{code}: {known[code]}"
+
+
+def _error_codes(kind: type[SkepError]) -> dict[str, str]:
+    """The codes of the error tree, each with what its class says about itself."""
+    text = vars(kind).get("__doc__") or kind.__name__
+    codes = {kind.code: text.strip().splitlines()[0]}
+    for narrower in kind.__subclasses__():
+        codes.update(_error_codes(narrower))
+    return codes

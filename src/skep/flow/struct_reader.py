@@ -160,12 +160,13 @@ def to_document(part: Struct, hooks: Mapping[Any, Callable[[Any], Any]] = {}) ->
         document[config.tag_field] = config.tag
     for field in structs.fields(part):
         value = getattr(part, field.name)
-        if field.required or value != _default(field):
+        if field.required or value != default_of(field):
             document[field.encode_name] = _plain_value(value, hooks)
     return document
 
 
-def _default(field: structs.FieldInfo) -> Any:
+def default_of(field: structs.FieldInfo) -> Any:
+    """What an absent field holds."""
     return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 

@@ -1,0 +1,69 @@
+"""Published fields that this version reads, keeps and writes, but does not act on: said aloud (R-loud)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct, structs
+
+from skep.flow.agents import AgentDef
+from skep.flow.blueprint import Blueprint
+from skep.flow.problems import Problem, inside
+from skep.flow.struct_reader import default_of
+
+BLUEPRINT = (
+    "operators",
+    "metas",
+    "hints",
+    "default_operator_kind",
+    "default_agent_ctx",
+    "default_context_policy",
+    "projection_placement",
+    "audits",
+    "degradation_policy",
+    "runners",
+    "default_runner",
+    "subprocesses",
+    "check_policy",
+    "blueprint_ref_includes",
+)
+STRATEGY = ("strict_binding",)
+METADATA = ("project_name_alias", "default_run_ttl_secs", "strict_verdict_handling", "lints")
+AGENT = ("runner", "runner_ref", "verdict", "lints")
+META = ("ctx", "context_policy", "meta_ref", "projection_name")
+PROFILE = ("model", "effort", "tools", "worker_binding")
+
+
+def blueprint_not_yet(blueprint: Blueprint) -> Iterator[Problem]:
+    """A warning for each such field that is set, outside the agents."""
+    yield from _set_fields(blueprint, BLUEPRINT, "")
+    yield from _set_fields(blueprint.strategy, STRATEGY, "strategy")
+    yield from _set_fields(blueprint.metadata, METADATA, "metadata")
+
+
+def agent_not_yet(agent: AgentDef, place: str) -> Iterator[Problem]:
+    """The same for one agent."""
+    yield from _set_fields(agent, AGENT, place)
+    yield from _set_fields(agent.meta, META, inside(place, "meta"))
+    yield from _set_fields(agent.profile, PROFILE, inside(place, "profile"))
+    if agent.interruption == "ask":
+        field = "on_interrupt" if agent.on_interrupt else "side_effects"
+        message = "asking what to do after a crash is not built yet"
+        yield _warning(inside(place, field), message, "write on_interrupt: retry or fail")
+
+
+def _set_fields(part: Struct | None, names: tuple[str, ...], place: str) -> Iterator[Problem]:
+    if part is None:
+        return
+    fields = {field.name: field for field in structs.fields(part)}
+    for name in names:
+        value: Any = getattr(part, name)
+        if value != default_of(fields[name]):
+            yield _warning(
+                inside(place, fields[name].encode_name), f"{name} has no effect in this version", None
+            )
+
+
+def _warning(place: str, message: str, fix: str | None) -> Problem:
+    return Problem(place, "W-NOT-YET", message, fix, severity="warning")
