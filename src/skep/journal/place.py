@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from io import FileIO
+import threading
 from pathlib import Path
 
 from skep.errors import ConfigError, StoreCorrupt
 
-_HEADER = b"SQLite format 3\0"
+_SMALLEST_PAGE = 512
 _WRITABLE = "the file and its directory must be writable by you"
+
+# A new file is closed before another thread may open it: see `_check_file`.
+_making = threading.Lock()
 
 
 def prepare(path: Path) -> None:
@@ -51,20 +54,22 @@ def sync_directory(path: Path) -> None:
 
 
 def _make_file(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib opens without these flags
-            _check_file(path, file)
-    else:
-        os.close(descriptor)
-        sync_directory(path.parent)
+    with _making:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            _check_file(path)
+        else:
+            sync_directory(path.parent)
 
 
-def _check_file(path: Path, file: FileIO) -> None:
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+def _check_file(path: Path) -> None:
+    """Look at a file without opening it: to close it would end the locks of our own SQLite connections."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
         raise ConfigError("this is not a regular file", where=str(path), fix="choose another path")
-    # SQLite itself takes a file of a few bytes for an empty one and overwrites it.
-    if file.read(len(_HEADER)) not in (b"", _HEADER):
+    # SQLite would take so small a file for an empty one and overwrite it.
+    if 0 < found.st_size < _SMALLEST_PAGE:
         raise StoreCorrupt("not a store of skep", where=str(path), fix="choose another file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise ConfigError("the store is read-only", where=str(path), fix=_WRITABLE)
