@@ -1,7 +1,7 @@
 """Reading agents: the published list, or an object by name with a short form for Python.
 
     agents:
-      scan: review.agents:scan          # the same as {kind: python, spec: {call: "review.agents:scan"}}
+      scan: review.agents:scan          # the same as {kind: python, spec: {callable: "review.agents:scan"}}
       lint: {kind: subprocess, spec: {program: ruff}}
 
 An object has no order, so its agents are taken by name.
@@ -47,7 +47,7 @@ def _read_named(
         if _CALLABLE.fullmatch(document) is None:
             fix = "write it like package.module:function, or an object with kind and spec"
             return _refuse(reader, at, "E-FIELD-FORM", f"{document[:60]!r} names no Python callable", fix)
-        document = {"kind": "python", "spec": {"call": document}}
+        document = {"kind": "python", "spec": {"callable": document}}
     if type_of(document) is dict:
         if document.get("name", name) != name:
             message = f"the agent under {name!r} is named {str(document['name'])[:60]!r}"

@@ -156,7 +156,7 @@ def test_agents_may_be_an_object_by_name_with_python_in_short():
     )
     assert [(agent.name, agent.kind, agent.spec) for agent in blueprint.agents] == [
         ("lint", "subprocess", {"program": "ruff"}),
-        ("scan", "python", {"call": "review.agents:Scan.run"}),
+        ("scan", "python", {"callable": "review.agents:Scan.run"}),
     ]
 
 
