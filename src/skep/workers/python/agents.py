@@ -1,0 +1,51 @@
+"""The Python functions that code has registered as agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from skep.errors import ConfigError
+from skep.limits import DEFAULT_LIMITS, Limits
+from skep.workers.python.invocation import Invocation
+from skep.workers.python.spawner import InProcSpawner
+from skep.workers.threads import ThreadPool
+
+
+async def identity(inv: Invocation) -> dict[str, str]:
+    """The built-in worker: echoes its prompt."""
+    return {"by": "baseline-identity", "agent": inv.agent, "echoed": inv.prompt}
+
+
+class PythonAgents(Mapping[str, InProcSpawner]):
+    """Name to spawner; `identity` is there from the start. All share one pool of threads."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.threads = ThreadPool(limits)
+        self._spawners: dict[str, InProcSpawner] = {}
+        self.add("identity", identity)
+
+    def add(self, name: str, function: Callable[..., Any]) -> InProcSpawner:
+        """Register a function.
+
+        Raises:
+            ConfigError: the name is taken, or the function cannot be a worker.
+        """
+        if name in self._spawners:
+            raise ConfigError(f"agent {name!r} is registered twice", fix="give one of them another name")
+        spawner = self._spawners[name] = self.spawner(function)
+        return spawner
+
+    def spawner(self, function: Callable[..., Any]) -> InProcSpawner:
+        """A spawner on the shared threads for a function that is not registered."""
+        return InProcSpawner(function, limits=self.limits, threads=self.threads)
+
+    def __getitem__(self, name: str) -> InProcSpawner:
+        return self._spawners[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spawners)
+
+    def __len__(self) -> int:
+        return len(self._spawners)
