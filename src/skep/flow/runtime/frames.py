@@ -158,5 +158,4 @@ def _copy_frame(frame: Frame) -> Frame:
     if isinstance(twin, JoinFrame):
         twin.live = twin.live.copy()
         twin.results = twin.results.copy()
-        twin.ending = twin.ending.copy()
     return twin

@@ -192,9 +192,8 @@ class Scheduler:
             return
         frame = _top_join(self.lanes[lane.parent])
         fork = self._ops[frame.node]
-        lane.key = fork.lane_key(
-            frame.key, lane.number
-        )  # an error in `select` is that of the lane as a whole
+        # An error in `select` is that of the lane as a whole.
+        lane.key = fork.lane_key(frame.key, lane.number)
         try:
             outcome: Outcome = fork.result(lane)
         except FlowError as error:
