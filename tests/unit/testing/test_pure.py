@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from machines import fanout, let, loop, parallel, seq, step, try_
+from skep.core.outputs import final
+from skep.errors import BadValue, NotRegistered, RunFailed
+from skep.flow.program import compile_flow
+from skep.testing.pure import run_pure
+
+
+@dataclass
+class Review:
+    score: int
+
+
+def test_a_flow_runs_over_plain_functions_in_the_order_of_its_wants():
+    seen = []
+
+    def score(item):
+        seen.append(item)
+        return Review(len(item))
+
+    flow = seq(fanout(step("score", "$.item")), loop(step("more", "$.n", "$.last"), 2))
+    ctx = run_pure(flow, {"items": ["a", "bb"]}, {"score": score, "more": lambda n: n * 10})
+    assert ctx == {"items": ["a", "bb"], "out": [{"score": 1}, {"score": 2}], "n": 2, "last": 10}
+    assert seen == ["a", "bb"]
+
+
+def test_a_program_can_be_tried_many_times():
+    program = compile_flow(step(given="$.n"))
+    assert [run_pure(program, {"n": n}, {"a": lambda n: n + 1})["r"] for n in (1, 2)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("agent", "text"),
+    [
+        (lambda _: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda _: final({"why": "no"}, ok=False), 'blocked: {"why":"no"}'),
+        (lambda _: {1, 2}, "has no JSON form"),
+        (lambda _: float("nan"), "nan is not a JSON number"),
+    ],
+)
+def test_an_agent_that_fails_blocks_or_returns_what_json_cannot_hold_fails_its_step(agent, text):
+    assert text in run_pure(try_(step()), {}, {"a": agent})["err"]
+    with pytest.raises(RunFailed) as caught:
+        run_pure(step(node_id="work"), {}, {"a": agent})
+    assert text in str(caught.value)
+    assert caught.value.error["step"] == "work"
+
+
+def test_a_final_that_is_fine_passes():
+    assert run_pure(step(), {}, {"a": lambda _: final(3)}) == {"r": 3}
+
+
+def test_losers_never_run():
+    ran = []
+    flow = parallel({"left": step("left"), "right": step("right")}, join="race")
+    agents = {name: lambda _, name=name: ran.append(name) for name in ("left", "right")}
+    assert run_pure(flow, {}, agents)["out"] == {"left": None}
+    assert ran == ["left"]
+
+
+def test_an_agent_can_change_neither_the_ctx_nor_what_it_returned():
+    kept = []
+
+    def careless(given):
+        given["x"] = "changed"
+        kept.append(given)
+        return given
+
+    flow = seq(step("careless"), let("$.seen", "$.x"))
+    ctx = {"x": 1}
+    result = run_pure(flow, ctx, {"careless": careless})
+    kept[0]["x"] = "again"
+    assert ctx == {"x": 1}
+    assert result == {"x": 1, "r": {"x": "changed"}, "seen": 1}
+
+
+def test_a_missing_agent_and_a_ctx_that_is_no_value_are_named():
+    with pytest.raises(NotRegistered, match="did you mean 'score'"):
+        run_pure(step("scor"), {}, {"score": str})
+    with pytest.raises(BadValue, match="ctx"):
+        run_pure(step(), {"x": {1}}, {})
