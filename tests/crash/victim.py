@@ -27,7 +27,8 @@ FLOWS = {
     "chain": {
         "kind": "seq",
         "children": [
-            {"kind": "step", "ref": "act", "in": path("$.n"), "out": path("$.n"), "id": f"s{index}"} for index in range(5)
+            {"kind": "step", "ref": "act", "in": path("$.n"), "out": path("$.n"), "id": f"s{index}"}
+            for index in range(5)
         ],
     },
     "loop": {

@@ -140,7 +140,9 @@ def test_a_file_ref_is_taken_in_and_its_fields_stay(tmp_path):
 
             handle = await engine.start(blueprint(step("file")), {}, work_dir=tmp_path)
             await handle.wait()
-            return [event async for event in handle.events() if event["kind"] == "worker_output"], await handle.wait()
+            return [
+                event async for event in handle.events() if event["kind"] == "worker_output"
+            ], await handle.wait()
 
     events, info = run(main())
     assert events[0]["event"]["content"]["path"] == "out.txt"

@@ -58,7 +58,9 @@ def test_durability_step_waits_before_every_step():
         journal = HeldJournal()
         engine = await opened(journal)
         agents = Agents(engine)
-        start = asyncio.ensure_future(engine.start(blueprint([step("gate"), chain(5)]), {"n": 0}, durability="step"))
+        start = asyncio.ensure_future(
+            engine.start(blueprint([step("gate"), chain(5)]), {"n": 0}, durability="step")
+        )
         await agents.started.wait()
         handle = await start
         journal.hold()
@@ -78,8 +80,14 @@ def test_a_program_does_not_start_before_its_task_is_durable(tmp_path):
         journal = HeldJournal()
         engine = await opened(journal)
         agents = Agents(engine)
-        touch = {"name": "touch", "kind": "subprocess", "spec": {"program": "touch", "args": [str(tmp_path / "made")]}}
-        start = asyncio.ensure_future(engine.start(blueprint([step("gate"), step("touch")], agents=[touch]), {}))
+        touch = {
+            "name": "touch",
+            "kind": "subprocess",
+            "spec": {"program": "touch", "args": [str(tmp_path / "made")]},
+        }
+        start = asyncio.ensure_future(
+            engine.start(blueprint([step("gate"), step("touch")], agents=[touch]), {})
+        )
         await agents.started.wait()
         handle = await start
         journal.hold()
@@ -147,7 +155,12 @@ def nested():
         "select": path("$.r"),
         "out": path("$.lanes"),
     }
-    caught = {"kind": "try", "body": step("boom"), "catch": step("inc", lit(1), "$.c"), "err_at": path("$.err")}
+    caught = {
+        "kind": "try",
+        "body": step("boom"),
+        "catch": step("inc", lit(1), "$.c"),
+        "err_at": path("$.err"),
+    }
     either = {
         "kind": "parallel",
         "branches": {"a": step("inc", lit(5), "$.v"), "b": step("hang", lit(0), "$.v")},
@@ -202,12 +215,20 @@ def test_recovery_from_every_point_of_the_record_equals_the_unbroken_run():
 
     info, record, document = run(unbroken())
     assert info.status == "done"
-    keys = {event.task_id: f"{info.run_id}/{event.step_key}" for event in record if isinstance(event, ev.TaskCreated)}
+    keys = {
+        event.task_id: f"{info.run_id}/{event.step_key}"
+        for event in record
+        if isinstance(event, ev.TaskCreated)
+    }
     for cut in range(1, len(record)):
         again, calls, events = run(resumed(record[:cut], document))
-        settled = {keys[event.task_id] for event in record[:cut] if isinstance(event, ev.TaskPass | ev.TaskBlocked)}
+        settled = {
+            keys[event.task_id] for event in record[:cut] if isinstance(event, ev.TaskPass | ev.TaskBlocked)
+        }
         delivered = {
-            keys[event.task_id] for event in record[:cut] if isinstance(event, ev.WorkerOutput) and event.task_id in keys
+            keys[event.task_id]
+            for event in record[:cut]
+            if isinstance(event, ev.WorkerOutput) and event.task_id in keys
         }
         assert again.result == info.result, f"cut at {cut}"
         assert not (settled | delivered) & set(calls), f"cut at {cut}"

@@ -56,7 +56,9 @@ def test_a_value_of_20_mb_is_kept_and_one_over_the_limit_is_refused():
     assert "max_value_bytes" in info.error["message"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, asyncio.CancelledError])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, asyncio.CancelledError]
+)
 def test_a_raised_base_exception_never_reaches_the_loop(error):
     async def bad(inv):
         raise error("out")

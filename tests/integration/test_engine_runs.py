@@ -37,7 +37,7 @@ def test_a_chain_runs_to_its_end(url, durability):
 def test_ok_false_raises_in_the_flow(url):
     info, _ = execute(url, blueprint(step("no")))
     assert info.status == "failed"
-    assert info.error["message"] == "dispatcher error for ref 'no': blocked: {\"verdict\":\"no\"}"
+    assert info.error["message"] == 'dispatcher error for ref \'no\': blocked: {"verdict":"no"}'
     assert info.error["step"] == "0"
 
 
@@ -154,7 +154,9 @@ def test_a_retry_runs_again_and_then_passes(url):
 
             @engine.agent("flaky")
             async def flaky(inv):
-                seen.append((inv.attempt, inv.previous.message if inv.previous else None, inv.last_checkpoint))
+                seen.append(
+                    (inv.attempt, inv.previous.message if inv.previous else None, inv.last_checkpoint)
+                )
                 inv.checkpoint({"at": inv.attempt})
                 if inv.attempt < 3:
                     raise RuntimeError(f"try {inv.attempt}")
@@ -172,7 +174,12 @@ def test_a_retry_runs_again_and_then_passes(url):
 
 
 def test_a_step_timeout_ends_its_worker_and_can_be_caught(url):
-    flow = {"kind": "try", "body": step("hang", timeout=0.05), "catch": step("echo", lit("late"), "$.r"), "err_at": path("$.e")}
+    flow = {
+        "kind": "try",
+        "body": step("hang", timeout=0.05),
+        "catch": step("echo", lit("late"), "$.r"),
+        "err_at": path("$.e"),
+    }
     info, _ = execute(url, blueprint(flow))
     assert info.result["r"] == "late"
     assert "timeout" in info.result["e"]
@@ -226,7 +233,13 @@ def test_finished_runs_are_read_from_the_store(url):
     assert failed.status == "failed"
     assert "ValueError" in failed.error["message"]
     assert failure.status == "failed"
-    per_step = ["task_created", "task_attempt_started", "worker_output", "task_attempt_completed", "task_pass"]
+    per_step = [
+        "task_created",
+        "task_attempt_started",
+        "worker_output",
+        "task_attempt_completed",
+        "task_pass",
+    ]
     assert kinds == ["run_started", *per_step * 3, "run_finished"]
 
 
@@ -292,14 +305,22 @@ def test_settled_tasks_and_finished_runs_leave_memory(url):
                 handle = await engine.start(blueprint(chain(50)), {"n": 0})
                 await handle.wait()
             state = engine.ledger.state
-            return len(state.tasks), len(state.tokens), len(state.handles), len(state.runs), len(engine.drivers)
+            return (
+                len(state.tasks),
+                len(state.tokens),
+                len(state.handles),
+                len(state.runs),
+                len(engine.drivers),
+            )
 
     assert run(main()) == (0, 0, 0, 0, 0)
 
 
 def test_results_larger_than_the_inline_bound_are_stored_apart_and_come_back(url):
     big = "x" * 300_000
-    info, _ = execute(url, blueprint([step("echo", "$.big", "$.copy"), step("echo", "$.copy", "$.again")]), {"big": big})
+    info, _ = execute(
+        url, blueprint([step("echo", "$.big", "$.copy"), step("echo", "$.copy", "$.again")]), {"big": big}
+    )
     assert info.result["again"] == big
 
 
