@@ -63,7 +63,6 @@ class Shape(Struct, frozen=True):
     type: type[Any]
     fields: tuple[Field, ...]
     primary: str = ""
-    primary_is_mapping: bool = False
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
@@ -155,7 +154,6 @@ NODES: dict[str, Shape] = {
                 _SELECT,
             ),
             primary="branches",
-            primary_is_mapping=True,
         ),
         Shape(
             "try",
@@ -167,7 +165,6 @@ NODES: dict[str, Shape] = {
                 Field("err_at", "path", required=False),
             ),
             primary="body",
-            primary_is_mapping=True,
         ),
         Shape(
             "let",

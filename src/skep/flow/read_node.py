@@ -97,11 +97,13 @@ def _word_value(reader: Reader, shape: Shape, fields: dict[str, Given], value: A
 
 
 def _holds_fields(shape: Shape, value: dict[Any, Any]) -> bool:
-    if "op" in value or "kind" in value:
+    """Whether a mapping under a node's word holds its fields, not its primary field."""
+    primary = shape.field(shape.primary)
+    if "op" in value or "kind" in value or primary is None:
         return False
-    if not shape.primary_is_mapping:
-        return True
-    return any(name in value for name in shape.names if name != "id")
+    if primary.form == "node":
+        return not any(newest("node", key) in NODES or key in NODES_NOT_YET for key in value)
+    return primary.form != "node_map" or primary.name in value
 
 
 # -- forms -------------------------------------------------------------------------------------
