@@ -322,7 +322,7 @@ def test_an_untrusted_blueprint_may_use_what_is_registered():
 @pytest.mark.parametrize(
     ("document", "places"),
     [
-        (base(agents={"a": "m:f"}), ["agents[0].spec.call"]),
+        (base(agents={"a": "m:f"}), ["agents[0].spec.callable"]),
         (
             agents(kind="process", spec={"program": "sh", "args": ["-c"], "cwd": "/", "env": {}}),
             [f"agents[0].spec.{key}" for key in ("program", "args", "cwd", "env")],
