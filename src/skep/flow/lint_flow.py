@@ -39,8 +39,6 @@ def lint_item(item: Item, place: str) -> Iterator[Problem]:
             yield Problem(inside(place, "items"), "E-ITEMS", f"items is always {_shown(items)}, not an array")
         case nodes.Fanout(items=items, join=join) if _is_empty(items):
             yield from _empty_join(join, place)
-        case nodes.Parallel(branches={}, join=join):
-            yield from _empty_join(join, place)
         case ops.Div(rhs=ops.Lit(value=zero)) | ops.Mod(rhs=ops.Lit(value=zero)) if _is_zero(zero):
             yield Problem(inside(place, "rhs"), "E-DIV-ZERO", "division by the constant 0")
         case _:
