@@ -76,7 +76,8 @@ def slots_for(input: Any) -> dict[str, Any]:  # noqa: A002 - the step's word
         return input
     if type_of(input) is not str:
         return {"directive": canonical(input).decode()}
-    return _json_object(input) or {"directive": input}
+    slots = _json_object(input)
+    return {"directive": input} if slots is None else slots
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

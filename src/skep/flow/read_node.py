@@ -127,10 +127,11 @@ def read_nodes(reader: Reader, document: Any, place: str, room: int) -> tuple[No
 
 
 def read_node_map(reader: Reader, document: Any, place: str, room: int) -> dict[str, Node] | Invalid:
-    if type_of(document) is not dict or not document:
-        return reader.report(
-            place, "E-FIELD-TYPE", "at least one branch is needed", "write branches: {NAME: {step: ...}}"
-        )
+    fix = "write branches: {NAME: {step: ...}}"
+    if type_of(document) is not dict:
+        return reader.report(place, "E-FIELD-TYPE", f"expected branches, got {type_name(document)}", fix)
+    if not document:
+        return reader.report(place, "E-FIELD-RANGE", "at least one branch is needed", fix)
     branches: dict[str, Node] = {}
     for key, child in document.items():
         name = read_id(reader, key, inside(place, str(key)), room)
