@@ -7,11 +7,12 @@ when the store knows the artifact, so what a crash left behind is found without 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from skep.errors import BlobNotFound, StoreCorrupt
@@ -94,21 +95,21 @@ class ArtifactFiles:
             raise _damaged(place, "an artifact is not what its name says")
         return data
 
-    def sweep(self, known: Callable[[str], bool], older_than: float = _ORPHAN_SECONDS) -> int:
-        """Remove what was staged and never recorded; returns how many. Call it under the store's write lock.
-
-        Args:
-            known: whether the store has a row for a digest.
-            older_than: seconds since the file was written.
-        """
+    def leftovers(self, older_than: float = _ORPHAN_SECONDS) -> list[Path]:
+        """What was staged more than so many seconds ago, and never settled."""
         if not self._staging.is_dir():
-            return 0
+            return []
         before = time.time() - older_than
+        return [staged for staged in self._staging.iterdir() if _written(staged) < before]
+
+    def sweep(self, leftovers: Iterable[Path], known: Callable[[str], bool]) -> int:
+        """Remove leftovers, with the artifacts that the store does not know; returns how many those are.
+
+        Call it under the store's write lock: then nobody records what goes.
+        """
         removed = 0
-        for staged in self._staging.iterdir():
+        for staged in leftovers:
             sha256 = staged.name[:64]
-            if staged.lstat().st_mtime > before:
-                continue
             if is_digest(sha256) and not known(sha256):
                 self.path(sha256).unlink(missing_ok=True)
                 removed += 1
@@ -127,6 +128,14 @@ class ArtifactFiles:
             file.flush()
             if self._sync:
                 os.fsync(descriptor)
+
+
+def _written(staged: Path) -> float:
+    try:
+        return staged.lstat().st_mtime
+    except FileNotFoundError:
+        # Its writer, alive after all, has settled it meanwhile.
+        return math.inf
 
 
 def _link(staged: Path, place: Path) -> None:

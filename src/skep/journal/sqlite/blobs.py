@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from skep.journal.artifacts import ArtifactFiles
+from skep.journal.sqlite.connection import transaction
 from skep.journal.sqlite.group import Blob
 
 _RECORD = "INSERT OR IGNORE INTO blobs (sha256, size, at) VALUES (?, ?, ?)"
@@ -33,8 +34,12 @@ def known(connection: sqlite3.Connection, sha256: str, log: str | None = None) -
 
 
 def sweep(connection: sqlite3.Connection, files: ArtifactFiles) -> int:
-    """Remove files that a crash left without a row; inside a transaction."""
-    return files.sweep(lambda sha256: known(connection, sha256))
+    """Remove files that a crash left without a row; returns how many."""
+    leftovers = files.leftovers()
+    if not leftovers:
+        return 0
+    with transaction(connection):
+        return files.sweep(leftovers, lambda sha256: known(connection, sha256))
 
 
 def artifact_root(store: Path) -> Path:

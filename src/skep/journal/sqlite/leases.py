@@ -17,6 +17,7 @@ ON CONFLICT (log) DO UPDATE SET
     boot = excluded.boot, host = excluded.host, since = excluded.since
 """
 _RELEASE = "UPDATE leases SET owner = NULL WHERE log = ? AND owner = ?"
+_ANY = "SELECT 1 FROM leases WHERE owner = ? LIMIT 1"
 _RELEASE_ALL = "UPDATE leases SET owner = NULL WHERE owner = ?"
 
 
@@ -45,7 +46,9 @@ def release(connection: sqlite3.Connection, log: str, owner: str) -> None:
 
 
 def release_all(connection: sqlite3.Connection, owner: str) -> None:
-    connection.execute(_RELEASE_ALL, (owner,))
+    """Give all leases of `owner` back; without any, the write lock is not needed."""
+    if connection.execute(_ANY, (owner,)).fetchone():
+        connection.execute(_RELEASE_ALL, (owner,))
 
 
 def _owned(log: str, pid: int, host: str, since: int) -> RunOwned:

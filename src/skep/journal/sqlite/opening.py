@@ -9,7 +9,7 @@ from skep.journal import place
 from skep.journal.artifacts import ArtifactFiles
 from skep.journal.sqlite import blobs, leases, schema
 from skep.journal.sqlite.commit import Committer
-from skep.journal.sqlite.connection import connect_writer, transaction, unusable
+from skep.journal.sqlite.connection import connect_writer, unusable
 from skep.journal.sqlite.stream import StreamTable
 from skep.journal.sqlite.url import SqliteUrl
 from skep.journal.sqlite.writer import Opened
@@ -29,8 +29,7 @@ def open_store(url: SqliteUrl, files: ArtifactFiles, stream: StreamTable, owner:
         raise unusable(error, path) from error
     try:
         schema.migrate(connection, path, schema.migrations())
-        with transaction(connection):
-            blobs.sweep(connection, files)
+        blobs.sweep(connection, files)
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
