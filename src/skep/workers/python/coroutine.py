@@ -1,9 +1,11 @@
-"""An async function at work, in an asyncio task of its own."""
+"""An async function at work: in its joiner's asyncio task, or in one of its own when nobody joins at once."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextvars
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any
 
 from skep.errors import WorkerFailed
 from skep.ids import WORKER, new_id
@@ -18,16 +20,47 @@ if TYPE_CHECKING:
 
 
 class CoroutineWorker(JoinHandler):
-    """Cancelling the token cancels the task; one that goes on beyond the grace is left behind."""
+    """Cancelling the token cancels the task; a function that goes on beyond the grace is left behind.
 
-    __slots__ = ("_ctx", "_spawner", "_task")
+    An asyncio task and its wake-ups cost more than most steps, so a worker that is joined in the turn in which
+    it was spawned runs as part of its joiner, in a context of its own. Any other starts in the next turn.
+    """
+
+    __slots__ = ("_ctx", "_spawner", "_start", "_task")
 
     def __init__(self, spawner: InProcSpawner, ctx: Ctx) -> None:
         super().__init__(new_id(WORKER), ctx.cancel_token, Completion())
         self._spawner = spawner
         self._ctx = ctx
-        self._task = asyncio.get_running_loop().create_task(self._perform())
+        self._task: asyncio.Task[Any] | None = None
+        self._start = asyncio.get_running_loop().call_soon(self._start_task)
         ctx.cancel_token.on_cancel(self._cancel)
+
+    async def join(self) -> None:
+        """Wait for the end; see `Worker.join`."""
+        completion = self.claim()
+        if self._task is None and not completion.resolved:
+            await self._run_here()
+        else:
+            await completion.wait()
+        if completion.outcome is not None:
+            raise completion.outcome
+
+    async def _run_here(self) -> None:
+        self._start.cancel()
+        self._task = asyncio.current_task()
+        asked = self._task.cancelling() if self._task is not None else 0
+        await _InContext(self._perform())
+        if self._task is None or self._task.cancelling() <= asked:
+            return
+        if self.cancel_token.reason is None:
+            raise asyncio.CancelledError
+        self._task.uncancel()
+
+    def _start_task(self) -> None:
+        if self._task is None and not self.completion.resolved:
+            self._task = asyncio.get_running_loop().create_task(self._perform())
+            self._task.add_done_callback(self._ended)
 
     async def _perform(self) -> None:
         spawner, ctx = self._spawner, self._ctx
@@ -39,7 +72,7 @@ class CoroutineWorker(JoinHandler):
             returned = await spawner.function(**arguments)
             stage = RESULT
             if ctx.cancel_token.reason is None and (returned is not None or not invocation.said_final):
-                ctx.channel.emit(final_of(returned, spawner.limits))
+                ctx.channel.deliver(final_of(returned, spawner.limits))
             self.completion.resolve(ending(ctx.cancel_token))
         except BaseException as error:  # noqa: BLE001 - nothing that a worker raises may reach the event loop
             if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
@@ -50,7 +83,10 @@ class CoroutineWorker(JoinHandler):
     def _cancel(self, _reason: str) -> None:
         if self.completion.resolved:
             return
-        self._task.add_done_callback(self._ended)
+        if self._task is None:
+            self._start.cancel()
+            self._ended()
+            return
         self._task.cancel()
         timer = asyncio.get_running_loop().call_later(self._ctx.grace, self._leave_behind)
         self.completion.on_resolved(timer.cancel)
@@ -60,10 +96,36 @@ class CoroutineWorker(JoinHandler):
         self.completion.resolve(ending(self.cancel_token) or WorkerFailed(CHANNEL_CLOSED))
 
     def _leave_behind(self) -> None:
-        _left_behind.add(self._task)
-        self._task.add_done_callback(_left_behind.discard)
+        if self._task is not None:
+            _left_behind.add(self._task)
+            self._task.add_done_callback(_left_behind.discard)
         self._spawner.left_behind(self._ctx)
         self.completion.resolve(ending(self.cancel_token))
+
+
+class _InContext:
+    """Awaits a coroutine of this task in a copy of its context, so that what it sets stays its own."""
+
+    __slots__ = ("_context", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+        self._context = contextvars.copy_context()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        run, send, throw = self._context.run, self._coroutine.send, self._coroutine.throw
+        sent: Any = None
+        try:
+            waited = run(send, None)
+            while True:
+                try:
+                    sent = yield waited
+                except BaseException as error:  # noqa: BLE001 - handed on to where the function waits
+                    waited = run(throw, error)
+                else:
+                    waited = run(send, sent)
+        except StopIteration:
+            return
 
 
 _left_behind: set[asyncio.Task[None]] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -48,7 +48,7 @@ class Parameters:
         self._names: list[str] = []
         self._required: list[str] = []
         fields: list[tuple[str, Any, Any]] = []
-        for parameter in inspect.signature(function).parameters.values():
+        for parameter in self._signature(function):
             hint = hints.get(parameter.name, Any)
             self._check_kind(parameter)
             if _is_invocation(parameter, hint):
@@ -106,6 +106,12 @@ class Parameters:
             return {self._single: given}
         raise self._misfit(f"expected an object, got {type_name(given)}")
 
+    def _signature(self, function: Callable[..., Any]) -> Iterable[inspect.Parameter]:
+        try:
+            return inspect.signature(function).parameters.values()
+        except ValueError as error:
+            raise self._unusable(str(error)) from error
+
     def _struct(self, fields: list[tuple[str, Any, Any]]) -> type[Struct]:
         try:
             struct = msgspec.defstruct("Parameters", fields, kw_only=True)
@@ -143,7 +149,9 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     target: Any = function.func if isinstance(function, functools.partial) else function
     if not inspect.isroutine(target):
         target = type(target).__call__
-    annotations = {key: value for key, value in target.__annotations__.items() if key != "return"}
+    annotations = {
+        key: value for key, value in getattr(target, "__annotations__", {}).items() if key != "return"
+    }
     scope = getattr(inspect.unwrap(target), "__globals__", {})
     try:
         return typing.get_type_hints(SimpleNamespace(__annotations__=annotations), scope, include_extras=True)

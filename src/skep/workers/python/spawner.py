@@ -34,11 +34,6 @@ class InProcSpawner:
 
     Raises:
         ConfigError: a function whose parameters an input cannot fill.
-
-    >>> InProcSpawner(len)
-    Traceback (most recent call last):
-    ...
-    skep.errors.ConfigError: worker function len: parameter 'obj' is positional-only (a worker function ...
     """
 
     runs_ahead = True

@@ -1,0 +1,34 @@
+"""Every worker kind that this version knows: what lint needs of it, and what builds its spawners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from skep.flow.catalog import KindInfo
+from skep.workers.base import AgentFactory
+from skep.workers.process.kind import ProcessKind
+from skep.workers.process.spec import check_subprocess_spec
+from skep.workers.python.agents import PythonAgents
+from skep.workers.python.kind import PythonKind, check_python_spec
+
+
+def standard_kinds() -> tuple[KindInfo, ...]:
+    """The kinds for a catalog; those not `ready` are known but cannot be started yet."""
+    return (
+        KindInfo(
+            name="python",
+            aliases=("rust_fn",),
+            check=check_python_spec,
+            untrusted_keys=frozenset({"fn_id"}),
+        ),
+        KindInfo(name="subprocess", aliases=("process",), check=check_subprocess_spec),
+        KindInfo(name="lua", ready=False),
+        KindInfo(name="operator", ready=False),
+        KindInfo(name="strategy", ready=False),
+        KindInfo(name="agent", aliases=("agent_block",), ready=False),
+    )
+
+
+def standard_factories(agents: PythonAgents) -> Mapping[str, AgentFactory]:
+    """What builds the spawners of each ready kind, by its name."""
+    return {"python": PythonKind(agents), "subprocess": ProcessKind()}

@@ -1,0 +1,132 @@
+"""One running program: bytes in, bytes out, its exit and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+from contextlib import suppress
+
+from msgspec import Struct
+
+from skep.limits import Limits
+from skep.workers.process.exit_watch import reap, reap_in_background, watch_exit
+from skep.workers.process.pipes import Feeder, Reader, Tail
+
+log = logging.getLogger("skep.workers")
+
+
+class Exit(Struct, frozen=True):
+    """How a program ended. `code` is negative for a signal, `None` if somebody else here reaped it."""
+
+    code: int | None
+    stdout: bytes
+    stderr: bytes
+    """Its tail."""
+    stderr_total: int
+    overflowed: bool
+    """It wrote more than `process_output_bytes` and was killed."""
+
+
+class Child:
+    """Moves stdin, stdout and stderr at the same time; when the program ends, its whole group does.
+
+    `ended` resolves when the program has exited and its output is complete: both pipes at their end, or
+    `process_drain` later, because a grandchild may hold them open for ever.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None, limits: Limits) -> None:
+        assert process.stdout is not None  # noqa: S101 - narrows the type; `start` asked for pipes
+        assert process.stderr is not None  # noqa: S101
+        self.pid = process.pid
+        self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._process = process
+        self._limits = limits
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._overflowed = False
+        self._errors = Tail(limits.process_stderr_tail)
+        self._exited = False
+        self._code: int | None = None
+        self._gone = False
+        self._timers: list[asyncio.TimerHandle] = []
+        self._feeder = Feeder(process.stdin, stdin or b"") if process.stdin is not None else None
+        self._stop_watch = watch_exit(process.pid, self._on_exit)
+        self._readers = (
+            Reader(process.stdout, self._take_output, self._on_closed),
+            Reader(process.stderr, self._errors.feed, self._on_closed),
+        )
+
+    def terminate(self, grace: float) -> None:
+        """SIGTERM to the group, and SIGKILL `grace` seconds later unless all has ended."""
+        self._signal(signal.SIGTERM)
+        self._timers.append(asyncio.get_running_loop().call_later(grace, self.kill))
+
+    def kill(self) -> None:
+        """SIGKILL to the group."""
+        self._signal(signal.SIGKILL)
+
+    def destroy(self) -> None:
+        """Kill and let go at once: the event loop is going away."""
+        if not self._gone:
+            self._release()
+            reap_in_background(self.pid)
+
+    # -- events --------------------------------------------------------------------------------
+
+    def _take_output(self, chunk: bytes) -> None:
+        self._output_size += len(chunk)
+        if self._output_size <= self._limits.process_output_bytes:
+            self._output.append(chunk)
+        elif not self._overflowed:
+            self._overflowed = True
+            self._output.clear()
+            self.kill()
+
+    def _on_exit(self, code: int | None) -> None:
+        self._exited = True
+        self._code = code
+        if any(reader.open for reader in self._readers):
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(self._limits.process_drain, self._finish))
+        else:
+            self._finish()
+
+    def _on_closed(self) -> None:
+        if self._exited and not any(reader.open for reader in self._readers):
+            self._finish()
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        if self._gone:
+            return
+        self._release()
+        code = self._code if self._code is not None else reap(self.pid)
+        if not self.ended.done():
+            output = b"".join(self._output)
+            self.ended.set_result(Exit(code, output, self._errors.data, self._errors.total, self._overflowed))
+
+    def _release(self) -> None:
+        """End what is left of the group, and give back every descriptor and timer."""
+        self.kill()
+        self._gone = True
+        self._process.returncode = 0  # reaping is ours, so `Popen` has nothing to warn of
+        self._stop_watch()
+        for timer in self._timers:
+            timer.cancel()
+        if self._feeder is not None:
+            self._feeder.close()
+        for reader in self._readers:
+            reader.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._gone:
+            return
+        with suppress(ProcessLookupError):
+            try:
+                os.killpg(self.pid, number)
+            except PermissionError:
+                log.warning("process group %d may not be signalled: it runs as another user", self.pid)

@@ -1,0 +1,90 @@
+"""From an agent's settings and one attempt to the command that is executed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from msgspec import Struct
+
+from skep.errors import SpawnError
+
+ARGUMENT_BYTES = 128 * 1024 - 1
+"""Linux takes no longer argument (MAX_ARG_STRLEN with its NUL)."""
+
+
+class Command(Struct, frozen=True):
+    """What to execute. `stdin` `None` stands for /dev/null; `cwd` is absolute."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    stdin: bytes | None
+
+
+def as_argument(prompt: str) -> str:
+    """The prompt as the last argument.
+
+    Raises:
+        SpawnError: an argument cannot carry it.
+    """
+    size = len(prompt.encode())
+    if "\0" in prompt or size > ARGUMENT_BYTES:
+        what = (
+            "holds a NUL" if "\0" in prompt else f"has {size:,} bytes, an argument at most {ARGUMENT_BYTES:,}"
+        )
+        raise SpawnError(f"the prompt {what}", fix="use_stdin: true")
+    return prompt
+
+
+def start(command: Command) -> subprocess.Popen[bytes]:
+    """Execute, as leader of a session and process group of its own.
+
+    Raises:
+        SpawnError: with what stands in the way and what to do about it.
+    """
+    if not Path(command.cwd).is_dir():
+        raise SpawnError(f"working directory {command.cwd} is not there", fix="create it, or change cwd")
+    try:
+        return subprocess.Popen(  # noqa: S603 - what to run is the agent's definition, trusted by its owner
+            command.argv,
+            bufsize=0,
+            stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=command.cwd,
+            env=command.env,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _explained(error, command) from error
+
+
+def _explained(error: OSError | ValueError, command: Command) -> SpawnError:
+    program, path = command.argv[0], command.env.get("PATH", os.defpath)
+    found = shutil.which(program, os.F_OK, path)
+    code = error.errno if isinstance(error, OSError) else None
+    if Path(program).is_dir() and os.sep in program:
+        return SpawnError(f"{program} is a folder, not a program", fix="name the program in it")
+    if code == errno.ENOENT and found is None:
+        fix = (
+            f"install it, or give its full path; PATH is {path}"
+            if os.sep not in program
+            else "check the path"
+        )
+        return SpawnError(f"program {program!r} was not found", fix=fix)
+    if code == errno.ENOENT:
+        return SpawnError(f"{found} names an interpreter that is not there", fix="check its first line")
+    if code == errno.EACCES:
+        return SpawnError(f"{found or program} is not executable", fix=f"chmod +x {found or program}")
+    if code == errno.ENOEXEC:
+        return SpawnError(
+            f"{found or program} is no program for this machine",
+            fix="a script needs a first line like #!/bin/sh",
+        )
+    if code == errno.E2BIG:
+        return SpawnError("arguments and environment are too long together", fix="use_stdin: true")
+    return SpawnError(f"{program} could not be started: {error}")

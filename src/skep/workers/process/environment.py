@@ -1,0 +1,57 @@
+"""What a child process sees of the host's environment: an allow-list, never the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from skep.errors import ConfigError, SpawnError
+from skep.workers.base import Ctx
+
+ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ", "TMPDIR")
+"""Handed on as the host has them, and with them every `LC_*`."""
+
+RESERVED = ("SKEP_", "MSE_")
+
+
+def check_names(env: Mapping[str, str | None]) -> None:
+    """Raise `ConfigError` for a variable that cannot be set or that skep sets itself."""
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name or "\0" in (value or ""):
+            raise ConfigError(f"environment variable {name!r} is not a name and text without NUL")
+        if name.startswith(RESERVED):
+            raise ConfigError(f"environment variable {name} is set by skep", fix="choose another name")
+
+
+def environment(ctx: Ctx, own: Mapping[str, str | None]) -> dict[str, str]:
+    """The child's whole environment.
+
+    Args:
+        ctx: the attempt, told to the child as `SKEP_*` and by the published `MSE_*` names.
+        own: what the agent names; `None` stands for the host's value.
+
+    Raises:
+        SpawnError: the host has no such variable.
+    """
+    host = os.environ
+    env = {name: value for name, value in host.items() if name in ALLOWED or name.startswith("LC_")}
+    for name, value in own.items():
+        if value is None and name not in host:
+            raise SpawnError(
+                f"environment variable {name} is not set here",
+                where=f"agent {ctx.agent}",
+                fix="export it before starting skep, or give it a value in spec.env",
+            )
+        env[name] = host[name] if value is None else value
+    env |= {
+        "SKEP_TASK_ID": ctx.task_id,
+        "SKEP_ATTEMPT": str(ctx.attempt),
+        "SKEP_AGENT": ctx.agent,
+        "SKEP_IDEMPOTENCY_KEY": ctx.idempotency_key,
+        "MSE_TASK_ID": ctx.task_id,
+        "MSE_ATTEMPT": str(ctx.attempt),
+        "MSE_CTX_AGENT": ctx.agent,
+    }
+    if ctx.run_id is not None:
+        env["SKEP_RUN_ID"] = ctx.run_id
+    return env
