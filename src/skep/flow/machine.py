@@ -114,12 +114,12 @@ class Machine:
 
     def _changes(self) -> Changes:
         scheduler = self._scheduler
-        ended = self._scheduler.state.ended
-        if not scheduler.fresh and not scheduler.dropped and ended is None:
+        fresh, dropped, ended = scheduler.fresh, scheduler.dropped, scheduler.state.ended
+        if not fresh and not dropped and ended is None:
             return _NOTHING
-        changes = Changes(tuple(scheduler.fresh.values()), tuple(scheduler.dropped), ended)
-        scheduler.fresh.clear()
-        scheduler.dropped.clear()
+        changes = Changes(tuple(fresh.values()), tuple(dropped), ended)
+        fresh.clear()
+        dropped.clear()
         return changes
 
     def wanted(self) -> list[Want]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skep.errors import SkepError, StepFailed
+from skep.errors import FlowError, SkepError, StepFailed
 from skep.flow.inputs import Settled
 from skep.flow.runtime.frames import Fault
 from skep.values import canonical, type_name, type_of
@@ -12,8 +12,8 @@ from skep.values import canonical, type_name, type_of
 _SHOWN_CHARS = 2_048
 
 
-class Raised(Exception):
-    """A fault on its way through Python code; it never leaves the machine."""
+class Raised(FlowError):
+    """A fault that is there already, on its way through Python code; it never leaves the machine."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -22,7 +22,7 @@ class Raised(Exception):
 
 def fault_of(error: SkepError, key: str) -> Fault:
     """The fault that `error` is at the node `key`."""
-    return Fault(error.code, error.what, key, error.fix)
+    return error.fault if isinstance(error, Raised) else Fault(error.code, error.what, key, error.fix)
 
 
 def step_fault(event: Settled, agent: str) -> Fault:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skep.errors import FlowError, LimitExceeded
 from skep.flow.growth import check_growth
 from skep.flow.inputs import Ended, Settled, Want
-from skep.flow.runtime.faults import Raised, fault_of
+from skep.flow.runtime.faults import fault_of
 from skep.flow.runtime.frames import Fault, JoinFrame, Lane, MachineState, Outcome, TryFrame, Value
 from skep.flow.runtime.ops import DONE, WAIT, Op
 
@@ -53,12 +53,10 @@ class Scheduler:
         lane.want = None
         try:
             self._ops[lane.node].settle(lane, event)
-        except Raised as raised:
-            self._drive(lane, self._catch(lane, raised.fault))
+            task: Op | Fault = DONE
         except FlowError as error:
-            self._drive(lane, self._catch(lane, fault_of(error, event.key)))
-        else:
-            self._drive(lane, DONE)
+            task = self._catch(lane, fault_of(error, event.key))
+        self._drive(lane, task)
 
     def end(self, key: str) -> None:
         """Count the end of a dropped step."""
@@ -102,43 +100,45 @@ class Scheduler:
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _drive(self, lane: Lane, task: Op | Fault | JoinFrame) -> None:
+    def _drive(self, lane: Lane, task: Op | Fault) -> None:
         """Do `task` and all that follows from it."""
         self._fuel = self.limits.max_pure_nodes
         todo = self._todo
-        todo.append((lane, task))
         try:
+            self._advance(lane, task)
             while todo:
-                lane, task = todo.pop()
-                if isinstance(task, JoinFrame):
-                    self._start_next(lane, task)
+                lane, following = todo.pop()
+                if isinstance(following, JoinFrame):
+                    self._start_next(lane, following)
                 else:
-                    self._advance(lane, task)
+                    self._advance(lane, following)
         except LimitExceeded as error:
             # Not a FlowError: a bound of the host is not for the flow to catch.
             self.halt(Ended("failed", error=fault_of(error, lane.key).to_dict()))
 
     def _advance(self, lane: Lane, task: Op | Fault) -> None:
         """Move one lane on until it waits or ends."""
-        stack = lane.stack
-        while not isinstance(task, Fault):
+        if isinstance(task, Fault):
+            self._lane_ended(lane, task)
+            return
+        op, stack = task, lane.stack
+        while op is not WAIT:
             try:
-                if task is DONE:
-                    if not stack:
-                        self._lane_done(lane)
-                        return
-                    frame = stack[-1]
-                    task = self._ops[frame.node].resume(self, lane, frame)
-                elif task is WAIT:
-                    return
-                else:
+                if op is not DONE:
                     self._burn()
-                    task = task.enter(self, lane)
-            except Raised as raised:
-                task = self._catch(lane, raised.fault)
+                    op = op.enter(self, lane)
+                elif stack:
+                    frame = stack[-1]
+                    op = self._ops[frame.node].resume(self, lane, frame)
+                else:
+                    self._lane_ended(lane, self._result(lane))
+                    return
             except FlowError as error:
-                task = self._catch(lane, fault_of(error, lane.key))
-        self._lane_ended(lane, task)
+                caught = self._catch(lane, fault_of(error, lane.key))
+                if isinstance(caught, Fault):
+                    self._lane_ended(lane, caught)
+                    return
+                op = caught
 
     def _burn(self) -> None:
         self._fuel -= 1
@@ -186,19 +186,14 @@ class Scheduler:
             self._todo.append((parent, frame))
         self._todo.append((lane, task))
 
-    def _lane_done(self, lane: Lane) -> None:
+    def _result(self, lane: Lane) -> Value:
+        """What a lane at its end is worth. An error in `select` is that of the lane as a whole."""
         if lane.parent == NOBODY:
-            self._lane_ended(lane, Value(lane.ctx))
-            return
+            return Value(lane.ctx)
         frame = _top_join(self.lanes[lane.parent])
         fork = self._ops[frame.node]
-        # An error in `select` is that of the lane as a whole.
         lane.key = fork.lane_key(frame.key, lane.number)
-        try:
-            outcome: Outcome = fork.result(lane)
-        except FlowError as error:
-            outcome = fault_of(error, lane.key)
-        self._lane_ended(lane, outcome)
+        return fork.result(lane)
 
     def _lane_ended(self, lane: Lane, outcome: Outcome) -> None:
         if lane.parent == NOBODY:
