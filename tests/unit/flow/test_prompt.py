@@ -52,8 +52,8 @@ SLOTS = {
         ("{{ 'a' if ok else 'b' }}{{ gone|default('c') }}{{ none|default('d', true) }}", "acd"),
         ("{% set m = n * 2 %}{{ m }}{% with q = m %}{{ q }}{% endwith %}", "66"),
         (
-            "{{ name + '!' }} {{ xs|join(', ') }} {{ name|upper }} {{ xs|length }}{{ name|replace('k', '') }}",
-            "skep! 1, 2.5, c SKEP 3sep",
+            "{{ name + '!' }} {{ xs|join(', ') }} {{ name|upper }} {{ name|replace('k', '') }}",
+            "skep! 1, 2.5, c SKEP sep",
         ),
         (
             "{{ xs|first }}{{ xs|last }} {{ 'b a b'|title }} {{ [3, 1, 3]|unique|sort|reverse }}",
