@@ -56,7 +56,11 @@ class Want(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How the flow ended. `error` is `{"code","message","step"?}`; `reason` that of the cancel request."""
+    """How the flow ended.
+
+    `error` is `{"code", "message", "step", "fix"?}` with the key of the node where it happened; `reason` is that
+    of the cancel request.
+    """
 
     status: Literal["done", "failed", "cancelled"]
     ctx: Any = None
