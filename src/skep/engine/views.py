@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, FileRef, Final, Inline, file_fields
 from skep.journal.base import Journal, Recorded, StreamItem
 
-_HIDDEN = ("nonce", "handle")
+_SECRET = frozenset({"nonce", "handle"})
 
 
 class EventView:
@@ -29,7 +30,7 @@ class EventView:
     async def show(self, recorded: Recorded) -> dict[str, Any]:
         """`{"kind", "log", "version", "position", "at", ...}` with the event's own fields."""
         event = recorded.event
-        shown: dict[str, Any] = msgspec.to_builtins(event)
+        shown: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(msgspec.Raw,))
         for name in _HIDDEN:
             shown.pop(name, None)
         for name, content in _contents(event):
@@ -60,13 +61,12 @@ class EventView:
 
     def _fill_result(self, event: ev.Event, shown: dict[str, Any]) -> None:
         if isinstance(event, ev.WorkerOutput):
-            shown["event"] = {"type": "final" if isinstance(event.event, Final) else "artifact"}
+            content = shown["event"]
             if isinstance(event.event, Final):
                 self._finals[event.task_id] = event.event.content
-                shown["event"]["ok"] = event.event.ok
+                shown["event"] = {"type": "final", "ok": event.event.ok, "content": content}
             else:
-                shown["event"]["name"] = event.event.name
-            shown["event"]["content"] = shown.pop("content")
+                shown["event"] = {"type": "artifact", "name": event.event.name, "content": content}
         elif isinstance(event, ev.TaskAttemptCompleted | ev.TaskPass | ev.TaskBlocked):
             content = self._finals.get(event.task_id)
             if content is not None:
@@ -89,9 +89,19 @@ def show_stream(item: StreamItem) -> dict[str, Any]:
     }
 
 
+def _plain_fields(event: ev.Event, hidden: Collection[str]) -> dict[str, Any]:
+    """The event's own fields, without what is absent, what `hidden` names, and what keys a capability."""
+    shown: dict[str, Any] = {"kind": event.__struct_config__.tag}
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if value is not None and name not in hidden and name not in _SECRET:
+            shown[name] = msgspec.to_builtins(value)
+    return shown
+
+
 def _contents(event: ev.Event) -> list[tuple[str, ContentRef]]:
     if isinstance(event, ev.WorkerOutput):
-        return [("content", event.event.content)]
+        return [("event", event.event.content)]
     if isinstance(event, ev.RunStarted):
         return [("input", event.input)]
     if isinstance(event, ev.RunFinished) and event.result is not None:
