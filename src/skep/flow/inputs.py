@@ -45,7 +45,10 @@ Input = Started | Settled | CancelRequested
 
 
 class Want(Struct, frozen=True):
-    """A step that should exist now. `input` must not be mutated; `digest` is the SHA-256 of its canonical JSON."""
+    """A step that should exist now.
+
+    `input` must not be mutated; `digest` is the SHA-256 of its canonical JSON.
+    """
 
     key: str
     agent: str
@@ -58,8 +61,8 @@ class Want(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """How the flow ended.
 
-    `error` is `{"code", "message", "step", "fix"?}` with the key of the node where it happened; `reason` is that
-    of the cancel request.
+    `error` is `{"code", "message", "step", "fix"?}` with the key of the node where it happened; `reason` is
+    that of the cancel request.
     """
 
     status: Literal["done", "failed", "cancelled"]
