@@ -9,7 +9,7 @@ from skep.journal.memory import MemoryJournal
 
 
 class HeldJournal(MemoryJournal):
-    """Nothing becomes durable until `release` is called; while held, `held` appends wait."""
+    """Nothing becomes durable until `let_go` is called; while held, `held` appends wait."""
 
     def __init__(self):
         super().__init__()
@@ -21,7 +21,7 @@ class HeldJournal(MemoryJournal):
         self._holding, self._held_at = True, super().durable
         self._go.clear()
 
-    def release(self):
+    def let_go(self):
         self._holding = False
         self._go.set()
 

@@ -1,1 +1,70 @@
-"""skep: a long-running host for swarms of agents."""
+"""skep: a long-running host for swarms of agents (the façade: import from here).
+
+Names are loaded when they are first asked for, so `import skep` costs little in programs that need a part.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skep import errors as errors
+    from skep import flow as flow
+    from skep.core.outputs import Artifact, FileRef, Final, Inline, Partial, Progress
+    from skep.engine.handle import RunHandle
+    from skep.engine.info import RunInfo
+    from skep.flow.blueprint import Blueprint, parse_blueprint
+    from skep.flow.load import Loaded, load_blueprint
+    from skep.host import Engine, run, run_sync
+    from skep.limits import Limits
+    from skep.workers.base import WorkerResult
+    from skep.workers.python.invocation import Invocation
+
+__all__ = [
+    "Artifact",
+    "Blueprint",
+    "Engine",
+    "FileRef",
+    "Final",
+    "Inline",
+    "Invocation",
+    "Limits",
+    "Loaded",
+    "Partial",
+    "Progress",
+    "RunHandle",
+    "RunInfo",
+    "WorkerResult",
+    "errors",
+    "flow",
+    "load_blueprint",
+    "parse_blueprint",
+    "run",
+    "run_sync",
+]
+
+_HOME = {
+    **dict.fromkeys(("Artifact", "FileRef", "Final", "Inline", "Partial", "Progress"), "skep.core.outputs"),
+    **dict.fromkeys(("Blueprint", "parse_blueprint"), "skep.flow.blueprint"),
+    **dict.fromkeys(("Engine", "run", "run_sync"), "skep.host"),
+    **dict.fromkeys(("Loaded", "load_blueprint"), "skep.flow.load"),
+    "Invocation": "skep.workers.python.invocation",
+    "Limits": "skep.limits",
+    "RunHandle": "skep.engine.handle",
+    "RunInfo": "skep.engine.info",
+    "WorkerResult": "skep.workers.base",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "flow"):
+        return import_module(f"skep.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'skep' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -68,7 +68,9 @@ class Engine(BaseEngine):
     ) -> None:
         self.agents = PythonAgents()
         self.layers = layers or standard_layers()
-        planner = Planner(standard_factories(self.agents), standard_catalog(self.layers), self.layers.link, limits)
+        planner = Planner(
+            standard_factories(self.agents), standard_catalog(self.layers), self.layers.link, limits
+        )
         super().__init__(journal, planner, ring or fresh_ring(), clock or SystemClock(), limits)
 
     @classmethod
@@ -175,7 +177,9 @@ async def run(
     async with Engine.open(store, recover=NONE) as engine:
         for name, function in (agents or {}).items():
             engine.agent(name)(function)
-        handle = await engine.start(blueprint, input, work_dir=work_dir, durability=durability, timeout=timeout)
+        handle = await engine.start(
+            blueprint, input, work_dir=work_dir, durability=durability, timeout=timeout
+        )
         return await handle.result()
 
 

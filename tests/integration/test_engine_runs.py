@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from engines import Agents, blueprint, chain, lit, path, step
@@ -111,18 +113,20 @@ def test_losing_lanes_are_cancelled_and_awaited(url, join):
     async def main():
         async with Engine.open(url) as engine:
             ended = []
+            waiting = asyncio.Semaphore(0)
 
             @engine.agent("slow")
             async def slow(inv):
                 try:
-                    import asyncio
-
+                    waiting.release()
                     await asyncio.Event().wait()
                 finally:
                     ended.append(inv.step_key)
 
             @engine.agent("fast")
             async def fast(inv):
+                await waiting.acquire()
+                await waiting.acquire()
                 return "won"
 
             @engine.agent("after")
@@ -218,7 +222,7 @@ def test_finished_runs_are_read_from_the_store(url):
             second = await engine.start(blueprint(step("boom")), {})
             await second.wait()
             listed = [info.run_id for info in await engine.list_runs()]
-            info = await engine.get_run(first.id[:-1]) if False else await engine.get_run(first.id)
+            info = await engine.get_run(first.id)
             failed = await engine.get_run(second.id)
             kinds = [event["kind"] async for event in first.events()]
             with pytest.raises(RunNotFound):
@@ -261,8 +265,6 @@ def test_events_carry_their_values_and_no_secret(url):
 def test_progress_reaches_who_watches(url):
     async def main():
         async with Engine.open(url) as engine:
-            import asyncio
-
             watching = asyncio.Event()
 
             @engine.agent("talk")

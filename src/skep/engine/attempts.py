@@ -23,6 +23,9 @@ from skep.ids import new_nonce
 
 log = logging.getLogger("skep.engine")
 
+TURN = 32
+"""Attempts that one runner performs before the event loop gets a turn, if none of them waited."""
+
 Commit = Callable[[Sequence[ev.Event]], int]
 Broken = Callable[[BaseException], None]
 Settled = Callable[[TaskState], None]
@@ -134,9 +137,13 @@ class Attempts:
 
     async def _run(self, job: Job) -> None:
         following: Job | None = job
+        performed = 0
         try:
             while following is not None:
                 following = await self._perform(following)
+                performed += 1
+                if performed % TURN == 0:
+                    await asyncio.sleep(0)
         except SkepError as error:
             self._broken(error)
         except Exception as error:

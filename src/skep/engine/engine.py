@@ -53,6 +53,7 @@ class Engine(Acts):
         self.unrecovered: dict[str, SkepError] = {}
         """Interrupted runs that could not be taken up, and why."""
         self._session_jobs: dict[str, Job] = {}
+        self._recovering = asyncio.Lock()
         self._inbox = InboxPump(self)
         self._background: set[asyncio.Task[Any]] = set()
         self._open = False
@@ -150,16 +151,16 @@ class Engine(Acts):
             RunOwned: another live process works on it.
             BlueprintError, KindNotYet, ReplayDiverged: it cannot go on here.
         """
-        row = await find_run(self.journal, run_id)
-        driver = self.drivers.get(row.run_id)
-        if driver is None:
-            if row.status in ENDED:
-                raise InvalidTransition(
-                    f"run {row.run_id} has ended: {row.status}", fix=f"skep show {row.run_id}"
-                )
-            driver = await recover(self, row.run_id)
-            self.unrecovered.pop(row.run_id, None)
-            await self.ledger.flushed()
+        async with self._recovering:
+            row = await find_run(self.journal, run_id)
+            driver = self.drivers.get(row.run_id)
+            if driver is None:
+                if row.status in ENDED:
+                    what = f"run {row.run_id} has ended: {row.status}"
+                    raise InvalidTransition(what, fix=f"skep show {row.run_id}")
+                driver = await recover(self, row.run_id)
+                self.unrecovered.pop(row.run_id, None)
+        await self.ledger.flushed()
         return RunHandle(self, driver)
 
     async def recover_all(self) -> None:

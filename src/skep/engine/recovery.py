@@ -8,7 +8,7 @@ from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
 from skep.engine.reconcile import reconcile
 from skep.engine.run import RunDriver
-from skep.errors import RunNotFound, StoreCorrupt
+from skep.errors import RunNotFound, SkepError, StoreCorrupt
 from skep.flow.blueprint import parse_blueprint
 from skep.values import decode
 from skep.workers.base import BuildEnv
@@ -37,7 +37,11 @@ async def recover(engine: Engine, run_id: str) -> RunDriver:
         await engine.journal.release(log)
         raise
     engine.adopt(driver)
-    reconcile(driver, lease.generation)
+    try:
+        reconcile(driver, lease.generation)
+    except SkepError as error:
+        driver.fail(error)
+        raise
     return driver
 
 
@@ -67,9 +71,7 @@ async def _driver(engine: Engine, started: ev.RunStarted) -> RunDriver:
         trusted=started.trust == "trusted",
         limits=engine.limits,
     )
-    return RunDriver(
-        engine.dispatcher, started.run_id, engine.planner.plan(blueprint, env), started.blueprint_dir
-    )
+    return RunDriver(engine.dispatcher, started, engine.planner.plan(blueprint, env))
 
 
 async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:

@@ -30,10 +30,9 @@ class EventView:
     async def show(self, recorded: Recorded) -> dict[str, Any]:
         """`{"kind", "log", "version", "position", "at", ...}` with the event's own fields."""
         event = recorded.event
-        shown: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(msgspec.Raw,))
-        for name in _HIDDEN:
-            shown.pop(name, None)
-        for name, content in _contents(event):
+        contents = dict(_contents(event))
+        shown = _plain_fields(event, hidden=contents.keys())
+        for name, content in contents.items():
             shown[name] = await self._content(content)
         self._fill_result(event, shown)
         result = shown.pop("result_ref", None)

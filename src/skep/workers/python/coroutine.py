@@ -87,9 +87,17 @@ class CoroutineWorker(JoinHandler):
             self._start.cancel()
             self._ended()
             return
-        self._task.cancel()
+        if self._task is asyncio.current_task():
+            # It cancels itself: that is for its next wait, not for what its joiner does after it has returned.
+            asyncio.get_running_loop().call_soon(self._cancel_task)
+        else:
+            self._task.cancel()
         timer = asyncio.get_running_loop().call_later(self._ctx.grace, self._leave_behind)
         self.completion.on_resolved(timer.cancel)
+
+    def _cancel_task(self) -> None:
+        if self._task is not None and not self.completion.resolved:
+            self._task.cancel()
 
     def _ended(self, _: object = None) -> None:
         """The task was cancelled, maybe before its first turn, when it never enters `_perform`."""
