@@ -1,0 +1,99 @@
+"""The engine's side of an attempt, played for tests of spawners and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from skep import values
+from skep.core.outputs import Final, Inline, OutputEvent
+from skep.errors import AttemptEnded
+from skep.workers.base import CancelToken, Ctx
+
+
+class FakeAttempt:
+    """Implements `skep.workers.base.Attempt`: keeps what it is given, and can be closed as the engine would.
+
+    `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values.
+    """
+
+    def __init__(self) -> None:
+        self.outputs: list[OutputEvent] = []
+        self.appended: list[tuple[OutputEvent, str]] = []
+        self.checkpoints: list[Any] = []
+        self.closed = False
+        self._final: Final | None = None
+
+    def emit(self, event: OutputEvent) -> None:
+        self.emit_many((event,))
+
+    def emit_many(self, events: Sequence[OutputEvent]) -> None:
+        self._check_open()
+        for event in events:
+            self.outputs.append(event)
+            self._decide(event)
+
+    def deliver(self, final: Final) -> None:
+        self.emit(final)
+
+    def checkpoint(self, value: Any) -> None:
+        self._check_open()
+        self.checkpoints.append(values.decode(values.encode(value, where="checkpoint")))
+
+    def append(self, event: OutputEvent, *, by: str) -> None:
+        self.appended.append((event, by))
+        self._decide(event)
+
+    def last_final(self) -> tuple[Any, bool] | None:
+        if self._final is None or not isinstance(self._final.content, Inline):
+            return None
+        return values.decode(self._final.content.value), self._final.ok
+
+    def token(self) -> str:
+        return "token"
+
+    def handle(self) -> str:
+        return "wh-" + "0" * 32
+
+    @property
+    def finals(self) -> list[tuple[Any, bool]]:
+        """`(value, ok)` of every inline `final` that the worker emitted."""
+        return [
+            (values.decode(event.content.value), event.ok)
+            for event in self.outputs
+            if isinstance(event, Final) and isinstance(event.content, Inline)
+        ]
+
+    def close(self) -> None:
+        """End the attempt: from here on the worker's output is `AttemptEnded`."""
+        self.closed = True
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise AttemptEnded("the attempt has ended")
+
+    def _decide(self, event: OutputEvent) -> None:
+        if isinstance(event, Final):
+            self._final = event
+
+
+def make_ctx(given: Any = None, *, channel: FakeAttempt | None = None, **fields: Any) -> Ctx:
+    """A `Ctx` as the engine makes it for the step input `given`; `fields` replace the defaults.
+
+    >>> make_ctx({"n": 1}).prompt, make_ctx("hello").prompt
+    ('{"n":1}', 'hello')
+    """
+    data = values.canonical(given)
+    ctx = Ctx(
+        task_id="T-0000000000000001",
+        attempt=1,
+        agent="tester",
+        prompt=given if isinstance(given, str) else data.decode(),
+        input=values.decode(data),
+        idempotency_key="run-0000000000000001:0",
+        cancel_token=CancelToken(),
+        channel=channel if channel is not None else FakeAttempt(),
+        run_id="run-0000000000000001",
+        step_key="0",
+    )
+    return ctx.replace(**fields)
