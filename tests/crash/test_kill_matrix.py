@@ -72,4 +72,4 @@ def test_every_commit_survives_a_kill(tmp_path, flow, durability, where):
         assert not again or completed == len(set(lines(effects)))
         if durability == "step":
             assert max((before + after).values()) <= 2
-    assert number > 3
+    assert number > 2

@@ -75,6 +75,13 @@ class Program:
             assert time.monotonic() < deadline, f"{name} never appeared"
             time.sleep(0.02)
 
+    def ended(self, pid: int) -> bool:
+        """Whether a process has ended; one that nobody has waited for yet, has."""
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text(encoding="utf-8").splitlines()
 
@@ -87,6 +94,7 @@ class Program:
 
 WORKERS = '''
 import asyncio
+import os
 import pathlib
 import sys
 import time

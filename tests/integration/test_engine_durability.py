@@ -185,10 +185,18 @@ def with_agents(engine):
 
 
 def test_recovery_from_every_point_of_the_record_equals_the_unbroken_run():
-    """The record is cut after each event in turn; whatever it says is finished is not done again."""
+    """The record is cut after each append in turn; whatever it says is finished is not done again."""
+    cuts = []
 
     async def unbroken():
         journal = MemoryJournal()
+        append = journal.append
+
+        def noting(log, version, events, summary=None):
+            cuts.append(version + len(events) - 1)
+            return append(log, version, events, summary)
+
+        journal.append = noting
         engine = await opened(journal)
         with_agents(engine)
         handle = await engine.start(nested(), {"n": 0})
@@ -220,7 +228,8 @@ def test_recovery_from_every_point_of_the_record_equals_the_unbroken_run():
         for event in record
         if isinstance(event, ev.TaskCreated)
     }
-    for cut in range(1, len(record)):
+    assert len(cuts) > 10
+    for cut in cuts[:-1]:
         again, calls, events = run(resumed(record[:cut], document))
         settled = {
             keys[event.task_id] for event in record[:cut] if isinstance(event, ev.TaskPass | ev.TaskBlocked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Engine(Acts):
         self._session_jobs: dict[str, Job] = {}
         self._recovering = asyncio.Lock()
         self._inbox = InboxPump(self)
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._open = False
 
     # -- life ----------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Engine(Acts):
         driver = RunDriver(self.dispatcher, started, plan)
         self.adopt(driver)
         driver.start(started)
-        await self.ledger.flushed()
+        await asyncio.shield(self.background(driver.launch()))
         return RunHandle(self, driver)
 
     async def resume_run(self, run_id: str) -> RunHandle:
@@ -232,11 +232,12 @@ class Engine(Acts):
             self.ledger.release(task.id)
         self.ledger.forget(f"run:{run_id}")
 
-    def background(self, coroutine: Any) -> None:
+    def background(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine beside; it ends with the engine at the latest."""
-        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def _run_ended(self, driver: RunDriver) -> None:
         if not self._open:

@@ -76,9 +76,17 @@ class RunDriver:
     # -- commands ------------------------------------------------------------------------------
 
     def start(self, started: ev.RunStarted) -> None:
-        """Record the start and everything that follows from it."""
+        """Record the start and the steps that follow from it; `launch` begins them."""
         self.commit((started,), summary=True)
         self.arm_deadline()
+
+    async def launch(self) -> None:
+        """Begin to work, once the start is durable."""
+        try:
+            await self.ledger.flushed()
+        except SkepError as error:
+            self.fail(error)
+            raise
         self.attempts.launch()
 
     def cancel(self, reason: str) -> None:
