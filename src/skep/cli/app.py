@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from skep.cli import demo, doctor, events, lint, new, ps, resume, run, schema, show
+from skep.cli.reader import ReaderGone
 
 _EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 unusable input, 3 timeout, 4 suspended, 130 cancelled. "
     "The home is SKEP_HOME (default ~/.skep). --traceback, anywhere, shows all of an error."
 )
 
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+
 app = typer.Typer(
     name="skep",
+    cls=_Commands,
     help="A long-running host for swarms of agents: declared flows, durable steps, guarded acts.",
     epilog=_EPILOG,
     add_completion=False,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from skep.cli.options import Json, RunId, Store
 from skep.cli.text import visible
 
-_HEAD = ("log", "version", "position", "at", "kind", "run_id", "task_id")
+_HEAD = frozenset(("log", "version", "position", "at", "kind", "run_id", "task_id", "step_key", "digest"))
+_LAST = frozenset(("task_pass", "task_blocked", "task_timeout", "task_cancelled"))
 
 
 def events(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
@@ -23,18 +23,23 @@ async def _print(run_id: str, store: str | None, as_json: bool) -> None:
     from skep.cli.json_out import json_text
     from skep.cli.store import open_engine
 
+    names: dict[str, str] = {}
     async with open_engine(store) as engine:
         info = await engine.get_run(run_id)
         async for event in engine.run_events(info.run_id):
-            sys.stdout.write((json_text(event) if as_json else _line(event)) + "\n")
+            sys.stdout.write((json_text(event) if as_json else _line(event, names)) + "\n")
 
 
-def _line(event: Mapping[str, Any]) -> str:
+def _line(event: dict[str, Any], names: dict[str, str]) -> str:
+    """For people: the step instead of its task's id; `names` knows those of the open tasks."""
     from datetime import UTC, datetime
 
     from skep.cli.json_out import json_text
 
+    kind, task = event["kind"], event.get("task_id")
+    if kind == "task_created":
+        names[task or ""] = event.get("step_key") or task or ""
+    about = names.pop(task, task) if kind in _LAST and task else names.get(task or "", task or "")
     at = datetime.fromtimestamp(event["at"] / 1000, UTC).isoformat(timespec="milliseconds")[11:23]
-    rest = {name: value for name, value in event.items() if name not in _HEAD}
-    about = event.get("task_id", "")
-    return f"{event['version']:>5}  {at}  {event['kind']:<24}  {about:<18}  {visible(json_text(rest), 200)}"
+    rest = json_text({name: value for name, value in event.items() if name not in _HEAD})
+    return f"{event['version']:>5}  {at}  {kind:<22}  {visible(about, 40):<16}  {visible(rest, 160)}"

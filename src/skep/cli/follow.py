@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from skep.cli import exits
 from skep.cli.interrupts import Interrupts
 from skep.cli.json_out import print_json
+from skep.cli.reader import forget_stdout
 from skep.cli.report import print_run
 from skep.cli.view.audience import Audience, audience
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from skep.flow.nodes import Node
 
 
-async def follow(handle: RunHandle, flow: Node, *, as_json: bool) -> int:
+async def follow(handle: RunHandle, flow: Node, *, as_json: bool, since: int = 0) -> int:
     """Show the run until it has ended, then say what came of it; returns the exit code.
 
-    With `as_json` all that is shown on the way goes to stderr, and only where that is a terminal.
+    Lines are written for what happened from `since` on (milliseconds since the epoch). With `as_json` all
+    that is shown on the way goes to stderr, and only where that is a terminal.
     """
-    async with audience(flow, sys.stderr if as_json else sys.stdout, only_terminal=as_json) as watcher:
+    stream = sys.stderr if as_json else sys.stdout
+    async with audience(flow, stream, since=since, only_terminal=as_json) as watcher:
         with Interrupts(handle, watcher):
             pump = asyncio.ensure_future(_pump(handle, watcher)) if watcher is not None else None
             try:
@@ -33,10 +36,10 @@ async def follow(handle: RunHandle, flow: Node, *, as_json: bool) -> int:
             finally:
                 if pump is not None:
                     await _end(pump)
-    if as_json:
-        print_json(info.to_dict())
-    else:
-        print_run(info)
+    try:
+        print_json(info.to_dict()) if as_json else print_run(info)
+    except BrokenPipeError:
+        forget_stdout()
     return exits.of_status(info.status)
 
 

@@ -26,7 +26,7 @@ class Interrupts:
     def __init__(self, handle: RunHandle, watcher: Audience | None) -> None:
         self._handle = handle
         self._watcher = watcher
-        self._cancelling: asyncio.Future[object] | None = None
+        self._cancelling: asyncio.Task[None] | None = None
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ class Interrupts:
             self._stop_hard()
         if self._watcher is not None:
             self._watcher.stopping()
-        self._cancelling = asyncio.ensure_future(self._cancel())
+        self._cancelling = asyncio.get_running_loop().create_task(self._cancel())
 
     async def _cancel(self) -> None:
         """Its end is reported by whoever follows the run, failures included."""

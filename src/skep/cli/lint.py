@@ -59,7 +59,7 @@ def problems_of(file: str) -> list[Problem]:
 
 
 def _explain(codes: set[str]) -> None:
-    from skep.flow.lint import explain
+    from skep.flow.codes import explain
 
     for code in sorted(codes):
         typer.echo(f"\n{explain(code)}")

@@ -9,6 +9,7 @@ from typer import Abort, TyperException
 
 from skep.cli import exits
 from skep.cli.app import app
+from skep.cli.reader import ReaderGone, forget_stdout
 from skep.cli.text import visible
 from skep.errors import Fenced, JournalFailed, SkepError
 
@@ -28,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(words, prog_name="skep", standalone_mode=False) or exits.DONE
         sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_stdout()
+    except (ReaderGone, BrokenPipeError):
+        forget_stdout()
         code = exits.DONE
     except KeyboardInterrupt:
         code = exits.CANCELLED
@@ -83,8 +84,3 @@ def _usage(error: TyperException) -> str:
 
 def _say(message: str) -> None:
     print(f"skep: {visible(message, 2_000)}", file=sys.stderr)  # noqa: T201 - the program's own voice
-
-
-def _forget_stdout() -> None:
-    """The reader has gone: let the interpreter's last flush go nowhere instead of failing."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from skep.cli.json_out import json_text, print_json
 from skep.cli.text import visible
@@ -19,7 +19,7 @@ VALUE_SHOWN = 160
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[None]:
+def reported(as_json: bool) -> Generator[None]:
     """With `--json`, an error that comes before there is a run is an object on stdout, too."""
     try:
         yield
@@ -52,7 +52,7 @@ def result_lines(result: Any) -> list[str]:
     """A result for people: an object as rows, each cut to a line."""
     if not isinstance(result, dict):
         return [f"  {visible(json_text(result), VALUE_SHOWN)}"]
-    rows: list[tuple[str, Any]] = list(result.items())
+    rows = list(cast("dict[str, Any]", result).items())
     width = max((len(visible(key, 30)) for key, _ in rows[:ROWS_SHOWN]), default=0)
     lines = [f"  {visible(key, 30):<{width}}  {_value(value)}" for key, value in rows[:ROWS_SHOWN]]
     return lines if len(rows) <= ROWS_SHOWN else [*lines, f"  … {len(rows) - ROWS_SHOWN} more"]

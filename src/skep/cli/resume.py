@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
     """Go on with an interrupted run where it was."""
     import asyncio
+    import time
 
     from skep.cli.report import reported
 
     with reported(as_json):
-        return asyncio.run(_resume(run_id, store, as_json))
+        return asyncio.run(_resume(run_id, store, as_json=as_json, since=time.time_ns() // 1_000_000))
 
 
-async def _resume(run_id: str, store: str | None, as_json: bool) -> int:
+async def _resume(run_id: str, store: str | None, *, as_json: bool, since: int) -> int:
     from skep.cli.follow import follow
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
         handle = await engine.resume_run(run_id)
-        return await follow(handle, await flow_of(engine, handle.id), as_json=as_json)
+        return await follow(handle, await flow_of(engine, handle.id), as_json=as_json, since=since)
 
 
 async def flow_of(engine: Engine, run_id: str) -> Node:

@@ -23,7 +23,7 @@ class Audience(Protocol):
 
 @asynccontextmanager
 async def audience(
-    flow: Node, stream: TextIO, *, only_terminal: bool
+    flow: Node, stream: TextIO, *, since: int, only_terminal: bool
 ) -> AsyncGenerator[Audience | None, None]:
     """The audience behind `stream`; `None` when nobody is to be shown anything."""
     if stream.isatty() and os.environ.get("TERM") != "dumb":
@@ -36,4 +36,4 @@ async def audience(
     else:
         from skep.cli.view.plain import Lines
 
-        yield Lines(stream)
+        yield Lines(stream, since)

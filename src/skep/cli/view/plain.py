@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, TextIO
 
 from skep.cli.text import duration, visible
@@ -10,16 +9,16 @@ from skep.cli.view.model import TASK_ENDED, RunView, TaskView
 
 
 class Lines:
-    """Writes a line for each item of a run that happens from now on; earlier ones are only taken in."""
+    """Writes a line for each item of a run from `since` on; earlier ones are only taken in."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, since: int = 0) -> None:
         self._stream: TextIO | None = stream
         self._view = RunView()
-        self._from = time.time_ns() // 1_000_000
+        self._since = since
 
     def take(self, item: dict[str, Any]) -> None:
         task = self._view.apply(item)
-        if item["at"] >= self._from:
+        if item["at"] >= self._since:
             self._write(line(self._view, item, task))
 
     def stopping(self) -> None:
