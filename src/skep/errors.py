@@ -187,7 +187,9 @@ class RunFailed(EngineError):
 
     def __init__(self, run_id: str, status: str, error: dict[str, object] | None) -> None:
         message = str(error.get("message")) if error else status
-        super().__init__(f"run {run_id} ended {status}: {message}" if error else f"run {run_id} ended {status}")
+        super().__init__(
+            f"run {run_id} ended {status}: {message}" if error else f"run {run_id} ended {status}"
+        )
         self.run_id = run_id
         self.status = status
         self.error = error
@@ -300,7 +302,14 @@ class BlueprintError(SkepError):
 
     code = "E-BLUEPRINT"
 
-    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None, problems: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        fix: str | None = None,
+        problems: tuple[object, ...] = (),
+    ) -> None:
         super().__init__(what, where=where, fix=fix)
         self.problems = problems
 
@@ -309,6 +318,12 @@ class BadSyntax(BlueprintError):
     """A document, expression or path that does not parse."""
 
     code = "E-SYNTAX"
+
+
+class BuildError(BlueprintError, TypeError):
+    """The Python builder was given something that no document could hold."""
+
+    code = "E-BUILD"
 
 
 class TrustError(BlueprintError):

@@ -347,3 +347,14 @@ def test_the_example_of_the_module_reads_well():
     assert (
         blueprint("loop", flow, agents=dict.fromkeys(("plan", "work", "gate", "commit"), "m:f")).id == "loop"
     )
+
+
+def test_the_facade_has_the_builder_and_its_modules_stay_importable():
+    from skep import flow  # noqa: PLC0415 - as a user writes it
+    from skep.flow import keys  # noqa: PLC0415 - a module beside the builder's names
+    from skep.flow.blueprint import Blueprint  # noqa: PLC0415
+
+    built = flow.blueprint("hello", flow.step("greet", in_=flow.p.name, out=flow.p.text))
+    assert isinstance(built, Blueprint)
+    assert keys.is_name("x")
+    assert set(flow.__all__) <= set(vars(flow))
