@@ -46,8 +46,6 @@ class _Environment(ImmutableSandboxedEnvironment):
             return obj[attribute]
         if attribute in _METHODS.get(kind, ()) or (kind is LoopContext and attribute in _LOOP):
             return getattr(obj, attribute)
-        if attribute.startswith("_"):
-            raise SecurityError(f"access to {attribute!r} is not allowed")
         return self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:

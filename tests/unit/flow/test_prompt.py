@@ -119,6 +119,11 @@ def test_what_it_prints_is_never_a_template_again():
     assert compile_prompt("{{ name }}").render({"name": "{{ gone }}"}) == "{{ gone }}"
 
 
+def test_what_a_caller_puts_into_the_slots_cannot_be_called():
+    with pytest.raises(TemplateError, match="only methods of text and objects"):
+        compile_prompt("{{ o.run('x') }}").render({"o": {"run": print}})
+
+
 def test_a_prompt_keeps_nothing_between_renderings():
     prompt = compile_prompt("{% set x = a %}{{ x }}")
     assert [prompt.render({"a": n}) for n in (1, 2)] == ["1", "2"]
