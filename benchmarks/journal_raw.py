@@ -50,7 +50,7 @@ PAYLOAD = encode_events(STEPS[0])
 
 
 class Floor:
-    """A writer thread with nothing but one INSERT, kept over all rounds so that its WAL is as warm as ours."""
+    """A writer thread with one INSERT; kept over all rounds, so that its WAL is as warm as ours."""
 
     def __init__(self, path: Path) -> None:
         self._loop = asyncio.get_running_loop()

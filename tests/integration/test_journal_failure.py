@@ -269,3 +269,21 @@ def test_a_place_without_permission_is_refused():
 def test_opening_a_directory_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="directory"):
         run(SqliteJournal(tmp_path).open())
+
+
+@in_loop
+async def test_reading_needs_an_open_store_and_makes_none(path):
+    journal = SqliteJournal(path)
+    for opened_before in (False, True):
+        for read in (
+            journal.read("run:a"),
+            journal.list_runs(),
+            journal.changed(),
+            journal.get_blob("0" * 64),
+        ):
+            with pytest.raises(JournalFailed, match="not open"):
+                await read
+        assert path.exists() == opened_before
+        if not opened_before:
+            async with opened(journal):
+                assert await journal.read("run:a") == []

@@ -109,6 +109,8 @@ class MemoryJournal:
         self._tell.listen(on_durable, on_failure)
 
     def stream(self, log: str, items: Sequence[StreamItem]) -> None:
+        if not self._open:
+            raise _not_open(self._tell)
         kept = self._streams.setdefault(log, deque(maxlen=self._limits.stream_items))
         self._counters["stream_pruned"] += max(0, len(kept) + len(items) - self._limits.stream_items)
         kept.extend(items)

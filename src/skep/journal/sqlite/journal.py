@@ -74,6 +74,7 @@ class SqliteJournal:
         self._tell = Announcer()
         self._writer: Writer | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._closed = False
         self._seq = 0
         self._generations: dict[str, int] = {}
         self._backlog = 0
@@ -112,6 +113,7 @@ class SqliteJournal:
     async def _close(self, writer: Writer) -> None:
         failed_before = self._tell.failure is not None
         await writer.close()
+        self._closed = True
         await self._readers.close()
         owner.leave(self._owner)
         failure = self._tell.failure
@@ -154,7 +156,7 @@ class SqliteJournal:
         if self._tell.failure is not None:
             raise same_failure(self._tell.failure)
         if self._writer is None or self._closing is not None:
-            raise JournalFailed("the journal is not open", where=str(self._path), fix="call open() first")
+            raise _not_open(self._path)
         return self._writer
 
     def _writable(self, log: str) -> Writer:
@@ -183,27 +185,33 @@ class SqliteJournal:
 
     # -- reading -------------------------------------------------------------------------------
 
+    def _reading(self) -> Readers:
+        """Reading goes on when commits have failed; not before the store is open, nor once it is closed."""
+        if self._writer is None or self._closed:
+            raise _not_open(self._path)
+        return self._readers
+
     async def read(self, log: str, after: int = 0, limit: int = 10_000) -> list[Recorded]:
-        return await self._readers.read(logs.read, log, after, limit)
+        return await self._reading().read(logs.read, log, after, limit)
 
     async def read_last(self, log: str) -> Recorded | None:
-        return await self._readers.read(logs.read_last, log)
+        return await self._reading().read(logs.read_last, log)
 
     async def read_all(self, after: int = 0, limit: int = 10_000) -> list[Recorded]:
-        return await self._readers.read(logs.read_all, after, limit)
+        return await self._reading().read(logs.read_all, after, limit)
 
     async def read_stream(
         self, log: str, task_id: str | None = None, after: int = 0, limit: int = 1_000
     ) -> list[StreamItem]:
-        return await self._readers.read(stream.read, log, task_id, after, limit)
+        return await self._reading().read(stream.read, log, task_id, after, limit)
 
     async def get_run(self, run_id: str) -> RunSummary | None:
-        return await self._readers.read(runs.get_run, run_id)
+        return await self._reading().read(runs.get_run, run_id)
 
     async def list_runs(
         self, *, limit: int = 100, prefix: str = "", status: str | None = None, open_only: bool = False
     ) -> list[RunSummary]:
-        return await self._readers.read(
+        return await self._reading().read(
             runs.list_runs, limit=limit, prefix=prefix, status=status, open_only=open_only
         )
 
@@ -228,13 +236,13 @@ class SqliteJournal:
         return await self._working().do(send)
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
-        return await self._readers.read(inbox.receive, logs)
+        return await self._reading().read(inbox.receive, logs)
 
     async def settle_inbox(self, ids: Sequence[int]) -> None:
         await self._working().do(partial(inbox.settle, ids=ids))
 
     async def changed(self) -> bool:
-        return await self._readers.changed()
+        return await self._reading().changed()
 
     # -- artifacts -----------------------------------------------------------------------------
 
@@ -250,7 +258,7 @@ class SqliteJournal:
 
     async def put_blob(self, data: bytes, *, log: str | None = None) -> str:
         writer = self._working()
-        blob = await self._readers.run(self._prepare_blob, data, log)
+        blob = await self._reading().run(self._prepare_blob, data, log)
         blob.done = asyncio.get_running_loop().create_future()
         writer.put(blob)
         await blob.done
@@ -266,12 +274,16 @@ class SqliteJournal:
         return blob
 
     async def get_blob(self, sha256: str, *, log: str | None = None) -> bytes:
-        if not is_digest(sha256) or not await self._readers.read(blobs.known, sha256, log):
+        if not is_digest(sha256) or not await self._reading().read(blobs.known, sha256, log):
             raise blob_not_found(sha256, log)
-        return await self._readers.run(self._files.read, sha256)
+        return await self._reading().run(self._files.read, sha256)
 
     # -- one-process facts ---------------------------------------------------------------------
 
     def stats(self) -> dict[str, int]:
         dropped = 0 if self._writer is None else self._writer.stream.dropped
         return {**self._counters, "stream_dropped": dropped, "backlog": self._backlog}
+
+
+def _not_open(path: Path) -> JournalFailed:
+    return JournalFailed("the journal is not open", where=str(path), fix="call open() first")

@@ -15,7 +15,8 @@ Derive a class in a test module and say how a store is made:
 
 `new_store(limits)` names a new, empty store and returns a function; each call of that gives a journal on
 this store, not yet opened. An adapter whose store ends with the journal object, or takes one at a time,
-says so with `persistent = False` and `shared = False`.
+says so with `persistent = False` and `shared = False`. `pytest.register_assert_rewrite("skep.testing")` in a
+conftest makes failures readable.
 """
 
 from __future__ import annotations
