@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ MOST_FILES = 5_000
 MOST_BYTES = 1_000_000
 COMPLEX = 10
 """A function with more paths than this is a finding."""
+
+_PARSER = threading.Lock()
+"""CPython builds trees with one depth counter for all threads: SystemError, "recursion depth mismatch"."""
 
 # Old escapes in a reviewed file are not ours to warn about.
 warnings.filterwarnings("ignore", module="reviewed")
@@ -80,7 +84,8 @@ class Review:
 def score(file: str, text: str, lint: list[dict[str, Any]]) -> Review:
     """Count what the linter found, missing docstrings and functions with too many paths."""
     try:
-        module = ast.parse(text, filename="reviewed")
+        with _PARSER:
+            module = ast.parse(text, filename="reviewed")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         module = ast.Module([], [])  # the linter has reported the syntax error as a finding
     undocumented = sum(1 for node in _public(module) if ast.get_docstring(node) is None)

@@ -14,7 +14,7 @@ BOMB = "l0: &l0 [x, x]\n" + "".join(f"l{n}: &l{n} [*l{n - 1}, *l{n - 1}, *l{n - 
 
 TEMPLATE = """id: x
 agents:
-  a: {kind: python, spec: {call: "workers:double"}, profile: {system_prompt: "{{ directive.__class__ }}"}}
+  a: {kind: python, spec: {callable: "workers:double"}, profile: {system_prompt: "{{ directive.__class__ }}"}}
 """
 
 DOCUMENTS = {

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLUEPRINT = str(ROOT / "examples" / "review" / "blueprint.yaml")
-RUFF = ["--isolated", "--line-length=120", "--select=E,F,W,B,UP,SIM,RET,PL"]
+RUFF = ["--isolated", "--line-length=120", "--select=E,F,W,B,UP,SIM,RET,PLE,PLR,PLW"]
 
 
 def review(skep, path: str = "tree") -> dict:

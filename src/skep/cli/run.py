@@ -10,6 +10,8 @@ from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
+    from skep.errors import BlueprintError
+    from skep.flow.load import Loaded
 
 NAMED = 3
 """Interrupted runs that are named; of more there is only the number."""
@@ -54,13 +56,29 @@ async def _run(
 ) -> int:
     from skep.cli.follow import follow
     from skep.cli.store import open_engine
+    from skep.errors import BlueprintError
     from skep.flow.load import load_blueprint
 
     loaded = load_blueprint(file)
     async with open_engine(store) as engine:
         await _name_interrupted(engine, store)
-        handle = await engine.start(loaded, given, **options)
+        try:
+            handle = await engine.start(loaded, given, **options)
+        except BlueprintError as error:
+            raise _placed(error, loaded, file) from error
         return await follow(handle, loaded.blueprint.flow, as_json=as_json)
+
+
+def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:
+    """The same error with the file and the line in it."""
+    from skep.flow.problems import Problem, as_error
+
+    problems = loaded.located([problem for problem in error.problems if isinstance(problem, Problem)])
+    if not problems:
+        place = f"{file}: {error.where}" if error.where else file
+        return type(error)(error.what, where=place, fix=error.fix)
+    line = problems[0].line
+    return as_error(problems, f"{file}:{line}" if line else file)
 
 
 async def _name_interrupted(engine: Engine, store: str | None) -> None:
