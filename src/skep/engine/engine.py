@@ -117,7 +117,7 @@ class Engine(Acts):
         )
         where = str(Path(work_dir or ".").resolve())
         env = BuildEnv(blueprint_dir=base_dir, work_dir=where, trusted=trusted, limits=self.limits)
-        plan = self.planner.plan(document, env)
+        plan = self.planner.plan(blueprint, env)
         data = values.encode(_first_ctx(document, input), self.limits, where="input")
         run_id = new_id("run-")
         name = f"run:{run_id}"

@@ -10,10 +10,12 @@ from skep import values
 from skep.core.retry import RetryPolicy
 from skep.core.transitions import OnInterrupt
 from skep.engine.recorded import RecordedSpawner
-from skep.errors import BlueprintError, KindNotYet, NotRegistered
+from skep.errors import KindNotYet, NotRegistered
 from skep.flow.blueprint import AgentDef, Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.lint import lint
+from skep.flow.load import Loaded
+from skep.flow.problems import as_error
 from skep.flow.program import Program, compile_flow
 from skep.flow.version import canonical_blueprint
 from skep.limits import Limits
@@ -70,18 +72,23 @@ class Planner:
         self.registered: dict[str, AgentDef] = {}
         """Agents that code registered; a Blueprint need not declare them."""
 
-    def plan(self, blueprint: Blueprint, env: BuildEnv) -> Plan:
-        """Check and compile.
+    def plan(self, given: Blueprint | Loaded, env: BuildEnv) -> Plan:
+        """Check and compile; problems of a `Loaded` one are told with their lines.
 
         Raises:
             BlueprintError: with every problem that lint found.
             KindNotYet: an agent's kind cannot be started by this version.
         """
+        blueprint = given.blueprint if isinstance(given, Loaded) else given
         trust = "trusted" if env.trusted else "untrusted"
         problems = lint(blueprint, self._catalog, trust=trust, registered=frozenset(self.registered))
-        errors = tuple(problem for problem in problems if problem.severity == "error")
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors and isinstance(given, Loaded):
+            located = given.located(errors)
+            line = f":{located[0].line}" if located[0].line else ""
+            raise as_error(located, f"{given.path}{line}")
         if errors:
-            raise BlueprintError(str(errors[0]), fix=_more(len(errors)), problems=errors)
+            raise as_error(errors)
         document = canonical_blueprint(blueprint)
         defs = {**self.registered, **{agent.name: agent for agent in blueprint.agents}}
         return Plan(
@@ -132,7 +139,3 @@ class _Missing:
         raise NotRegistered(
             f"worker not registered: {ctx.agent}", fix=f"known: {', '.join(self._known) or 'none'}"
         )
-
-
-def _more(count: int) -> str | None:
-    return f"and {count - 1} more; `skep lint` shows all" if count > 1 else None
