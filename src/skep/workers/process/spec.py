@@ -36,7 +36,7 @@ def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
     """
     problems: list[Problem] = []
     read = StructReader(problems).struct(ProcessSpec, spec if spec is not None else {}, place)
-    if read is None:
+    if read is None or problems:
         return problems
     if read.stream_mode is not None:
         at = inside(place, "stream_mode")

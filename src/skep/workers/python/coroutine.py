@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class CoroutineWorker(JoinHandler):
     """Cancelling the token cancels the task; a function that goes on beyond the grace is left behind.
 
-    An asyncio task and its wake-ups cost more than most steps, so a worker that is joined in the turn in which
-    it was spawned runs as part of its joiner, in a context of its own. Any other starts in the next turn.
+    An asyncio task and its wake-ups cost more than most steps, so a worker that is joined in the turn in
+    which it was spawned runs as part of its joiner, in a context of its own; any other in the next turn.
     """
 
     __slots__ = ("_ctx", "_spawner", "_start", "_task")
@@ -88,7 +88,7 @@ class CoroutineWorker(JoinHandler):
             self._ended()
             return
         if self._task is asyncio.current_task():
-            # It cancels itself: that is for its next wait, not for what its joiner does after it has returned.
+            # It cancels itself: that is for its next wait, not for what its joiner does after it.
             asyncio.get_running_loop().call_soon(self._cancel_task)
         else:
             self._task.cancel()

@@ -32,7 +32,7 @@ def check_python_spec(spec: Any, place: str) -> list[Problem]:
     """
     problems: list[Problem] = []
     read = StructReader(problems).struct(PythonSpec, spec if spec is not None else {}, place)
-    if read is not None and read.fn_id is not None and read.callable is not None:
+    if read is not None and not problems and read.fn_id is not None and read.callable is not None:
         problems.append(
             Problem(place, "E-FIELD-TWICE", "fn_id and callable both name the function", "keep one of them")
         )

@@ -87,10 +87,10 @@ class Parameters:
         if rest and self._rest is None:
             raise self._misfit(f"unknown key {next(iter(rest))!r}")
         try:
-            filled = msgspec.convert(known, self._type, dec_hook=_decode_foreign)
+            filled = msgspec.convert(known, self._type, str_keys=True, dec_hook=_decode_foreign)
             arguments = {name: getattr(filled, name) for name in known}
             if rest:
-                arguments |= msgspec.convert(rest, self._rest, dec_hook=_decode_foreign)
+                arguments |= msgspec.convert(rest, self._rest, str_keys=True, dec_hook=_decode_foreign)
         except msgspec.ValidationError as error:
             raise self._misfit(str(error)) from error
         return arguments
@@ -184,7 +184,7 @@ def _is_path(cls: Any) -> bool:
 
 def _check_foreign(cls: Any) -> dict[str, Any]:
     if _is_model(cls) or _is_path(cls) or cls is object:
-        return {}
+        return {"title": cls.__name__}
     raise TypeError(f"a parameter of type {cls!r} cannot be made from JSON")
 
 

@@ -58,7 +58,7 @@ class ThreadWorker(JoinHandler):
             return
         if final is not None and self.cancel_token.reason is None:
             try:
-                self._ctx.channel.emit(final)
+                self._ctx.channel.deliver(final)
             except Exception as error:  # noqa: BLE001 - a result that cannot be recorded fails its attempt
                 outcome = ending(self.cancel_token, RESULT, error)
         self.completion.resolve(outcome or ending(self.cancel_token))
