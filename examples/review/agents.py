@@ -116,12 +116,10 @@ _BRANCHES = (
 
 
 def _public(module: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Public classes and functions of the module, and the public methods of its classes."""
+    """The public classes and functions of a module."""
     for node in module.body:
         if isinstance(node, (ast.ClassDef, *FUNCTIONS)) and not node.name.startswith("_"):
             yield node
-            if isinstance(node, ast.ClassDef):
-                yield from (part for part in node.body if isinstance(part, FUNCTIONS) and part.name[0] != "_")
 
 
 def _paths(function: ast.AST) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, cast
 
 from skep.cli.json_out import json_text, print_json
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from skep.engine.info import RunInfo
 
 ROWS_SHOWN = 20
+KEY_SHOWN = 30
 VALUE_SHOWN = 160
 
 
@@ -39,7 +41,8 @@ def reported(as_json: bool) -> Generator[None]:
 def print_run(info: RunInfo) -> None:
     """The result on stdout or the failure on stderr, and how to see more."""
     if info.status == "done":
-        sys.stdout.write("\n".join(result_lines(info.result)) + "\n")
+        width = get_terminal_size().columns if sys.stdout.isatty() else VALUE_SHOWN
+        sys.stdout.write("\n".join(result_lines(info.result, width)) + "\n")
     elif info.error is not None:
         step = f" at {info.error['step']}" if info.error.get("step") else ""
         message = f"{info.error.get('code')}{step}: {info.error.get('message')}"
@@ -48,15 +51,17 @@ def print_run(info: RunInfo) -> None:
     sys.stdout.flush()
 
 
-def result_lines(result: Any) -> list[str]:
-    """A result for people: an object as rows, each cut to a line."""
+def result_lines(result: Any, width: int = VALUE_SHOWN) -> list[str]:
+    """A result for people: an object as rows, each cut to a line of `width` characters."""
     if not isinstance(result, dict):
-        return [f"  {visible(json_text(result), VALUE_SHOWN)}"]
+        return [f"  {_value(result, width - 3)}"]
     rows = list(cast("dict[str, Any]", result).items())
-    width = max((len(visible(key, 30)) for key, _ in rows[:ROWS_SHOWN]), default=0)
-    lines = [f"  {visible(key, 30):<{width}}  {_value(value)}" for key, value in rows[:ROWS_SHOWN]]
+    keys = [visible(key, KEY_SHOWN) for key, _ in rows[:ROWS_SHOWN]]
+    column = max(map(len, keys), default=0)
+    room = max(10, width - column - 5)
+    lines = [f"  {key:<{column}}  {_value(value, room)}" for key, (_, value) in zip(keys, rows, strict=False)]
     return lines if len(rows) <= ROWS_SHOWN else [*lines, f"  … {len(rows) - ROWS_SHOWN} more"]
 
 
-def _value(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json_text(value), VALUE_SHOWN)
+def _value(value: Any, room: int) -> str:
+    return visible(value if isinstance(value, str) else json_text(value), room)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from skep.cli.view.model import RunView, TaskView
+from skep.cli.view.model import NOTES, RunView, TaskView
 
 
 def seen(story) -> RunView:
@@ -57,6 +57,35 @@ def test_progress_and_partial_output_are_the_note_of_their_attempt_only(story):
     view.apply({"kind": "partial", "task_id": task, "attempt": 1, "at": 1, "chunk": "one\ntwo\n"})
     assert view.places["a"].open[task].note == "two"
     assert view.apply({"kind": "progress", "task_id": task, "attempt": 7, "at": 1, "stage": "late"}) is None
+
+
+def test_what_a_lane_said_goes_with_it_from_step_to_step(story):
+    view = RunView()
+    first = story.task("files[1]/read")
+    for item in story.items:
+        view.apply(item)
+    view.apply({"kind": "progress", "task_id": first, "attempt": 1, "at": 1, "stage": "x.py"})
+    story.task("files[1]/lint")
+    story.task("files[2]/lint")
+    for item in story.items:
+        view.apply(item)
+    assert [task.note for task in view.places["files/lint"].open.values()] == ["x.py", None]
+
+
+def test_a_note_that_comes_before_its_attempt_is_durable_is_kept_for_it(story):
+    view = RunView()
+    view.apply({"kind": "progress", "task_id": "T-a", "attempt": 1, "at": 1, "stage": "early"})
+    story.task("a")
+    for item in story.items:
+        view.apply(item)
+    assert view.places["a"].open["T-a"].note == "early"
+
+
+def test_notes_are_bounded():
+    view = RunView()
+    for number in range(5_000):
+        view.apply({"kind": "progress", "task_id": f"T-{number}", "attempt": 1, "at": 1, "stage": "early"})
+    assert len(view._notes) == NOTES
 
 
 def test_an_event_that_was_seen_before_changes_nothing(story):

@@ -94,5 +94,5 @@ def test_the_status_line_counts_everything(story):
     for item in story.items:
         view.apply(item)
     assert status_line(view, 1_100, "Ctrl-C cancels", unicode=False).plain == (
-        "* running 1.0s  1 step ended · 1 running   Ctrl-C cancels"
+        "* running 1.0s  1 step · 1 running   Ctrl-C cancels"
     )

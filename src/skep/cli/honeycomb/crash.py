@@ -16,16 +16,16 @@ import typer
 from msgspec import Struct
 
 from skep.cli import exits
+from skep.cli.honeycomb.bees import EFFECTS, SLOW
 from skep.cli.text import plural
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
 
 HONEYCOMB = Path(__file__).parent / "blueprint.yaml"
-ENOUGH_ENDED = 8
-"""Steps that must have ended before the host is killed."""
 PATIENCE = 30.0
 """Seconds until a host that does not get that far is given up."""
+SLOW_STEP = f"cells[{SLOW}]/fill"
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -49,7 +49,7 @@ def perform(folder: Path) -> int:
         typer.echo("the run ended before it could be killed", err=True)
         return exits.FAILED
     typer.echo(
-        f"\nkill -9 {host.pid}: the host is gone. {plural(len(crash.ended), 'step')} had ended, "
+        f"\n\nkill -9 {host.pid}: the host is gone. {plural(len(crash.ended), 'step')} had ended, "
         f"{len(crash.in_flight)} were in flight.\n\n$ skep resume {crash.run_id}\n"
     )
     resumed = _skep("resume", crash.run_id)
@@ -77,13 +77,13 @@ def _end(host: subprocess.Popen[bytes]) -> None:
 
 
 async def _kill_in_the_middle(host: subprocess.Popen[bytes], folder: Path) -> _Crash | None:
-    """Wait until enough has ended and something is in flight, then kill; `None` if the host ended before."""
+    """Wait until the slow step is in flight, then kill; `None` if the host ended before."""
     from skep.cli.store import open_engine
 
     async with asyncio.timeout(PATIENCE), open_engine(None) as engine:
         while host.poll() is None:
             seen = await _seen(engine, folder)
-            if seen is not None and len(seen.ended) >= ENOUGH_ENDED and seen.in_flight:
+            if seen is not None and SLOW_STEP in seen.in_flight:
                 os.kill(host.pid, signal.SIGKILL)
                 host.wait()
                 return await _seen(engine, folder)
@@ -109,11 +109,9 @@ def _keys_of(kind: str, events: Sequence[dict[str, Any]], keys: dict[str, str]) 
 
 def _verdict(crash: _Crash, folder: Path) -> int:
     """Count the side effects: what had ended has exactly one."""
-    from skep.cli.honeycomb.bees import EFFECTS
-
     effects = Counter((folder / EFFECTS).read_text(encoding="utf-8").split())
     again = sorted(key for key in crash.ended if effects[key] != 1)
-    typer.echo(f"{len(crash.ended)} steps had ended before the kill; of these ran again: {len(again)}")
+    typer.echo(f"\n{len(crash.ended)} steps had ended before the kill; of these ran again: {len(again)}")
     typer.echo(f"{plural(len(crash.in_flight), 'step')} in flight ran again as the next attempt")
     for key in again:
         typer.echo(f"  {key} left {plural(effects[key], 'line')}", err=True)

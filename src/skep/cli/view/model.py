@@ -16,6 +16,8 @@ _ENDS = {
     "task_cancelled": "cancelled",
 }
 
+NOTES = 1_000
+"""Notes kept for lanes and for attempts that are not durable yet; the oldest go first."""
 TASK_ENDED: Final = frozenset(_ENDS.values())
 
 
@@ -73,6 +75,7 @@ class RunView:
         self.cancelling: str | None = None
         self.places: dict[str, PlaceView] = {}
         self._open: dict[str, TaskView] = {}
+        self._notes: dict[str, str] = {}
         self._version = 0
 
     def apply(self, item: dict[str, Any]) -> TaskView | None:
@@ -110,19 +113,20 @@ class RunView:
         if kind == "task_created":
             return self._created(item)
         task = self._open.get(item["task_id"])
+        if kind in ("progress", "partial"):
+            return self._streamed(task, kind, item)
         if task is None:
             return None
         if kind in _ENDS:
             self._end(task, _ENDS[kind], item)
         elif kind == "task_attempt_started":
             task.state, task.attempt, task.since = "running", item["attempt"], item["at"]
-            task.retry_at = task.note = None
+            task.retry_at = None
+            self._note(task, self._notes.get(f"{task.id} {task.attempt}"))
         elif kind == "task_attempt_completed":
             self._attempt_completed(task, item)
         elif kind == "task_attempt_interrupted":
             task.state, task.problem = "waiting", "interrupted"
-        elif kind in ("progress", "partial"):
-            return self._streamed(task, kind, item)
         return task
 
     def _created(self, item: dict[str, Any]) -> TaskView:
@@ -131,6 +135,7 @@ class RunView:
         task = TaskView(id=item["task_id"], agent=item["agent"], key=shown, since=item["at"])
         place = self.places.setdefault(_LANE.sub("", shown), PlaceView(task.agent))
         place.open[task.id] = place.last = self._open[task.id] = task
+        task.note = self._notes.get(_lane_of(shown))
         return task
 
     def _end(self, task: TaskView, state: str, item: dict[str, Any]) -> None:
@@ -151,12 +156,40 @@ class RunView:
         if item.get("retry_at") is not None:
             task.state, task.retry_at, task.note = "retrying", item["retry_at"], None
 
-    def _streamed(self, task: TaskView, kind: str, item: dict[str, Any]) -> TaskView | None:
-        if item["attempt"] != task.attempt:
+    def _streamed(self, task: TaskView | None, kind: str, item: dict[str, Any]) -> TaskView | None:
+        note = _note_of(kind, item)
+        if note is None:
             return None
-        if kind == "progress":
-            task.note = ": ".join(part for part in (item.get("stage"), item.get("note")) if part)
-        else:
-            lines = str(item.get("chunk", "")).split("\n")
-            task.note = next((line for line in reversed(lines) if line.strip()), task.note)
+        if task is None or item["attempt"] > task.attempt:
+            # The live lane is ahead of the journal: its attempt is not durable yet.
+            self._keep(f"{item['task_id']} {item['attempt']}", note)
+            return None
+        if item["attempt"] < task.attempt:
+            return None
+        self._note(task, note)
         return task
+
+    def _note(self, task: TaskView, note: str | None) -> None:
+        """What one step of a lane says tells its next ones apart from those of other lanes."""
+        if note is not None:
+            task.note = note
+            if lane := _lane_of(task.key):
+                self._keep(lane, note)
+
+    def _keep(self, key: str, note: str) -> None:
+        self._notes.pop(key, None)
+        self._notes[key] = note
+        if len(self._notes) > NOTES:
+            del self._notes[next(iter(self._notes))]
+
+
+def _note_of(kind: str, item: dict[str, Any]) -> str | None:
+    """The stage and note of a progress, the last line of a partial."""
+    if kind == "progress":
+        return ": ".join(part for part in (item.get("stage"), item.get("note")) if part) or None
+    return next((line for line in reversed(str(item.get("chunk", "")).split("\n")) if line.strip()), None)
+
+
+def _lane_of(key: str) -> str:
+    """The key of the innermost lane or turn, such as `files[3]`; empty outside of any."""
+    return key[: key.rfind("]") + 1]

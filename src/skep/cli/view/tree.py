@@ -139,7 +139,7 @@ def status_line(view: RunView, now: int, hint: str = "", *, unicode: bool = True
     line.append(f"{glyph if unicode else plain} {view.status}", style=f"bold {style}")
     if view.started is not None:
         line.append(f" {duration((view.finished or now) - view.started)}")
-    line.append(f"  {plural(view.ended, 'step')} ended", style="bright_black")
+    line.append(f"  {plural(view.ended, 'step')}", style="bright_black")
     if view.finished is None:
         line.append(f" · {view.running:,} running", style="bright_black")
     line.append(f"   {hint}" if hint else "", style="yellow" if view.cancelling else "bright_black")
