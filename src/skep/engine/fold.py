@@ -20,15 +20,15 @@ class RunFold:
     def observe(self, event: ev.Event, task: TaskState | None) -> None:
         """An event has been applied; `task` is the one that it was about."""
         kind = type(event)
-        if task is None or task.step_key is None:
+        if task is None:
             if kind is ev.RunStarted:
                 self._start(event)  # type: ignore[arg-type]
             elif kind is ev.RunCancelRequested:
                 self.inputs.append(CancelRequested(event.reason))  # type: ignore[attr-defined]
-            return
-        settled = self._settled(event, kind, task)
-        if settled is not None:
-            self.inputs.append(settled)
+        elif task.step_key is not None:
+            settled = self._settled(event, kind, task)
+            if settled is not None:
+                self.inputs.append(settled)
 
     def _start(self, event: ev.RunStarted) -> None:
         self.inputs.append(Started(self._ledger.value(event.input, event.run_id)))

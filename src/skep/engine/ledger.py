@@ -73,23 +73,25 @@ class Ledger:
         self.last_seq = seq
         return seq
 
-    def replay(self, log_name: str, version: int, event: Event, observer: Observer | None) -> None:
+    def replay(self, log_name: str, version: int, event: Event, observer: Observer) -> None:
         """Apply an event that is already in the journal (recovery)."""
         self._versions[log_name] = version
-        self.apply(event, observer)
+        self.apply((event,), observer)
 
-    def apply(self, event: Event, observer: Observer | None) -> None:
+    def apply(self, events: Sequence[Event], observer: Observer) -> None:
+        """Apply events to the state, telling `observer` of those that can settle a task or move a flow on."""
         state = self.state
-        if type(event) not in TELLING:
-            state.apply(event)
-            return
-        task_id: str | None = getattr(event, "task_id", None)
-        task = state.tasks.get(task_id) if task_id is not None else None
-        state.apply(event)
-        if observer is not None:
+        apply = state.apply
+        for event in events:
+            if type(event) not in TELLING:
+                apply(event)
+                continue
+            task_id: str | None = getattr(event, "task_id", None)
+            task = state.tasks.get(task_id) if task_id is not None else None
+            apply(event)
             observer(event, task)
-        if self._at_hand and task_id is not None and task_id not in state.tasks:
-            self.release(task_id)
+            if self._at_hand and task_id is not None and task_id not in state.tasks:
+                self.release(task_id)
 
     def version(self, log_name: str) -> int:
         """The version of the last event of a log that this engine has appended or replayed."""

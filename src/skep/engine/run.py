@@ -23,7 +23,7 @@ from skep.engine.attempts import Attempts
 from skep.engine.dispatch import Dispatcher
 from skep.engine.fold import RunFold
 from skep.engine.info import RunInfo, summary_of
-from skep.engine.plan import Plan
+from skep.engine.plan import Plan, Route
 from skep.errors import SkepError
 from skep.flow.inputs import Changes, Ended, Want
 from skep.flow.machine import Machine
@@ -114,8 +114,7 @@ class RunDriver:
         if summary:
             self._summary = summary_of(self.ledger.state, events, self.run_id)
         self._batch += events
-        for event in events:
-            self.ledger.apply(event, self._fold.observe)
+        self.ledger.apply(events, self._fold.observe)
         if self._in_transition:
             return 0
         self._in_transition = True
@@ -139,15 +138,14 @@ class RunDriver:
 
     def create(self, wants: Sequence[Want]) -> None:
         """Make a task of each wanted step and begin its first attempt."""
-        now = self.ledger.now()
+        now = self._batch[-1].at if self._batch else self.ledger.now()
         events: list[ev.Event] = []
-        created: list[tuple[str, Want]] = []
+        created: list[tuple[str, Want, Route]] = []
         for want in wants:
             route = self.plan.route(want.agent)
-            task_id = new_id("T-")
             event = ev.TaskCreated(
                 at=now,
-                task_id=task_id,
+                task_id=new_id("T-"),
                 agent=want.agent,
                 run_id=self.run_id,
                 step_key=want.key,
@@ -155,12 +153,13 @@ class RunDriver:
                 retry=want.retry or route.retry,
                 timeout_ms=int(want.timeout * 1000) if want.timeout is not None else route.timeout_ms,
             )
-            events += (event, transitions.first_attempt(event, new_nonce()))
-            created.append((task_id, want))
+            events.append(event)
+            events.append(transitions.first_attempt(event, new_nonce()))
+            created.append((event.task_id, want, route))
         self.commit(events)
-        for task_id, want in created:
-            task = self.ledger.state.tasks[task_id]
-            self.attempts.enqueue(task, self.plan.route(want.agent), values.canonical(want.input))
+        tasks = self.ledger.state.tasks
+        for task_id, want, route in created:
+            self.attempts.enqueue(tasks[task_id], route, values.canonical(want.input))
 
     def finish_if_ended(self) -> None:
         """Record the end of the run, once the flow has ended and every worker of the run too."""
