@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from probe import require
-from skep.flow.blueprint import Blueprint, parse_blueprint
 
-from skep import Engine, Invocation
+from skep import Blueprint, Engine, Invocation, parse_blueprint
 
 DATABASE = "skep.db"
 

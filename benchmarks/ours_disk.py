@@ -7,9 +7,8 @@ import sys
 
 from ours import at, blueprint, check_durable, engine_in
 from probe import folder, report, require, size_on_disk
-from skep.flow.blueprint import Blueprint
 
-from skep import Invocation
+from skep import Blueprint, Invocation
 
 
 def chat(turns: int) -> Blueprint:

@@ -113,6 +113,7 @@ SMALL = [
     (("ours_million.py", "20000"), "late_over_early"),
     (("ours_disk.py", "5", "64"), "mib"),
     (("commit_floor.py", "5"), "p50_us"),
+    (("sketch.py", "5"), "us_per_step"),
     (("starting.py", "1", "{python}", "-c", "pass"), "beyond_ms"),
 ]
 
