@@ -69,7 +69,7 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def destroy(self) -> None:
-        """Kill and let go at once: the event loop is going away."""
+        """Kill and let go at once, when nobody attends to it any more; nothing if it has ended."""
         if not self._gone:
             self._release()
             reap_in_background(self.pid)

@@ -18,8 +18,8 @@ CONTINUATION = range(0x80, 0xC0)
 """Bytes that do not begin a character in UTF-8."""
 
 
-def outputs(end: Exit, limits: Limits) -> list[OutputEvent]:
-    """The output events of a program that exited by itself.
+def outputs(end: Exit, limits: Limits) -> tuple[list[OutputEvent], Final]:
+    """What a program that exited by itself has to say beside its result, and the result.
 
     The value is stdout as JSON, else `{"raw", "stderr"}` with its text right-trimmed and the tail of stderr;
     bytes that are not UTF-8 are replaced, which `"lossy": true` says. `ok` is exit code 0. Any other exit
@@ -30,11 +30,10 @@ def outputs(end: Exit, limits: Limits) -> list[OutputEvent]:
     """
     ok = end.code == 0
     value, is_json = _value(end, limits)
-    events: list[OutputEvent] = [] if ok else [Progress("exit", f"exit code {end.code}")]
+    notes: list[OutputEvent] = [] if ok else [Progress("exit", f"exit code {end.code}")]
     if is_json and not ok:
-        events += kept_stderr(end, limits)
-    events.append(Final(inline(value, limits, where="output"), ok))
-    return events
+        notes += kept_stderr(end, limits)
+    return notes, Final(inline(value, limits, where="output"), ok)
 
 
 def failure(end: Exit, program: str, limits: Limits) -> WorkerFailed | None:

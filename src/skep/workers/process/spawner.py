@@ -10,19 +10,15 @@ from typing import Any
 
 import msgspec
 
-from skep.errors import BlueprintError, ConfigError, SkepError, SpawnError, WorkerCancelled, WorkerFailed
+from skep.errors import BlueprintError, ConfigError, SpawnError, WorkerCancelled
 from skep.ids import WORKER, new_id
 from skep.limits import DEFAULT_LIMITS, Limits
-from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Worker
-from skep.workers.completion import failed
-from skep.workers.process.child import Child, Exit
+from skep.workers.base import Completion, Ctx, JoinHandler, Worker
+from skep.workers.process.attend import Attendant
+from skep.workers.process.child import Child
 from skep.workers.process.command import Command, as_argument, start
 from skep.workers.process.environment import check_names, environment
-from skep.workers.process.plain import failure, kept_stderr, last_words, outputs
 from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
-
-PARSED_HERE = 256 * 1024
-"""Output up to this many bytes is parsed on the event loop, more of it in a thread."""
 
 
 class ProcessSpawner:
@@ -104,8 +100,9 @@ class ProcessSpawner:
             return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
         command = self._command(ctx)
         child = Child(start(command), command.stdin, self._limits)
-        ctx.cancel_token.on_cancel(lambda _: child.terminate(ctx.grace))
-        attending = asyncio.get_running_loop().create_task(self._attend(ctx, child))
+        attendant = Attendant(ctx, child, self.program, self._limits)
+        attending = asyncio.get_running_loop().create_task(attendant.attend(self._timeout))
+        attending.add_done_callback(lambda _: child.destroy())
         return JoinHandler(new_id(WORKER), ctx.cancel_token, attending)
 
     def _command(self, ctx: Ctx) -> Command:
@@ -120,46 +117,3 @@ class ProcessSpawner:
             raise SpawnError("the prompt holds a lone surrogate, which UTF-8 cannot carry") from error
         argv = [program, *self._args, *(() if self._use_stdin else (as_argument(ctx.prompt),))]
         return Command(argv, environment(ctx, self._env), cwd, data if self._use_stdin else None)
-
-    async def _attend(self, ctx: Ctx, child: Child) -> Outcome:
-        timer = None
-        timed_out = asyncio.Event()
-        if self._timeout is not None:
-            timer = asyncio.get_running_loop().call_later(
-                self._timeout, self._time_out, ctx, child, timed_out
-            )
-        try:
-            end = await child.ended
-        except asyncio.CancelledError:
-            child.destroy()
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if ctx.cancel_token.reason is not None:
-            return WorkerCancelled(ctx.cancel_token.reason)
-        ended_badly = failure(end, self.program, self._limits)
-        if timed_out.is_set():
-            ended_badly = WorkerFailed(
-                f"{self.program} did not end within {self._timeout:g} s{last_words(end)}"
-            )
-        return await self._deliver(ctx, end, ended_badly)
-
-    def _time_out(self, ctx: Ctx, child: Child, timed_out: asyncio.Event) -> None:
-        timed_out.set()
-        child.terminate(ctx.grace)
-
-    async def _deliver(self, ctx: Ctx, end: Exit, ended_badly: WorkerFailed | None) -> Outcome:
-        try:
-            if ended_badly is not None:
-                events = kept_stderr(end, self._limits)
-            elif len(end.stdout) <= PARSED_HERE:
-                events = outputs(end, self._limits)
-            else:
-                events = await asyncio.to_thread(outputs, end, self._limits)
-            if ctx.cancel_token.reason is not None:
-                return WorkerCancelled(ctx.cancel_token.reason)
-            ctx.channel.emit_many(events)
-        except SkepError as error:
-            return ended_badly or failed(error, f"output of {self.program}: ")
-        return ended_badly

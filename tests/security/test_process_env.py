@@ -1,0 +1,117 @@
+"""A child process sees an allow-list of the host's environment and its attempt, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from skep.errors import ConfigError, SpawnError
+from skep.testing.aio import run
+from skep.testing.workers import FakeAttempt, make_ctx
+from skep.workers.process.environment import ALLOWED, environment
+from skep.workers.process.spawner import ProcessSpawner
+
+SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
+SKEP = {
+    "SKEP_TASK_ID": "T-0000000000000001",
+    "SKEP_ATTEMPT": "3",
+    "SKEP_RUN_ID": "run-0000000000000001",
+    "SKEP_AGENT": "tester",
+    "SKEP_IDEMPOTENCY_KEY": "run-0000000000000001:0",
+    "MSE_TASK_ID": "T-0000000000000001",
+    "MSE_ATTEMPT": "3",
+    "MSE_CTX_AGENT": "tester",
+}
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "OPENAI_API_KEY",
+    "GITHUB_TOKEN",
+    "LD_PRELOAD_X",
+    "PYTHONPATH",
+    "SSH_AUTH_SOCK",
+    "LCX",
+)
+
+
+async def result_of(spawner, attempt=None):
+    attempt = attempt or FakeAttempt()
+    await (await spawner.spawn(make_ctx("", channel=attempt, attempt=3))).join()
+    return attempt.finals[0][0]
+
+
+def seen(env=None, attempt=None):
+    """The environment that a real child sees."""
+    return run(result_of(ProcessSpawner(sys.executable, ["-I", "-c", SHOW], env=env), attempt))
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host with secrets, and with everything that may be handed on."""
+    for name in SECRETS:
+        monkeypatch.setenv(name, "secret-value")
+    for name in (*ALLOWED, "LC_ALL", "LC_TIME"):
+        monkeypatch.setenv(name, os.environ.get(name) or "C")
+    monkeypatch.setenv("SKEP_HOME", "/secret-value/home")
+    monkeypatch.setenv("SKEP_TASK_ID", "T-of-an-outer-run")
+    monkeypatch.setenv("MSE_TOKEN_NONCE", "secret-value")
+
+
+@pytest.mark.usefixtures("host")
+def test_nothing_but_the_allow_list_and_the_attempt():
+    env = seen()
+    assert {name: env[name] for name in SKEP} == SKEP
+    assert set(env) - set(SKEP) == {*ALLOWED, "LC_ALL", "LC_TIME"}
+    assert env["HOME"] == os.environ["HOME"]
+    assert "secret-value" not in str(env)
+
+
+@pytest.mark.usefixtures("host")
+def test_an_agent_sets_its_own_and_names_what_it_needs_of_the_host():
+    env = seen({"MODE": "fast", "OPENAI_API_KEY": None, "HOME": "/elsewhere"})
+    assert (env["MODE"], env["OPENAI_API_KEY"], env["HOME"]) == ("fast", "secret-value", "/elsewhere")
+    assert "GITHUB_TOKEN" not in env
+
+
+def test_a_named_variable_that_the_host_lacks_is_an_error_not_a_gap():
+    with pytest.raises(SpawnError, match="agent tester: environment variable NOT_SET_HERE is not set here"):
+        environment(make_ctx(), {"NOT_SET_HERE": None})
+
+
+def test_outside_a_run_there_is_no_run_id():
+    assert "SKEP_RUN_ID" not in environment(make_ctx(run_id=None), {})
+
+
+def test_no_capability_goes_in():
+    class Secretive(FakeAttempt):
+        def token(self):
+            raise AssertionError("asked for the token")
+
+        handle = token
+
+    assert not {"SKEP_TOKEN", "SKEP_HANDLE", "MSE_TOKEN_NONCE"} & set(seen(attempt=Secretive()))
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"": "x"},
+        {"A=B": "x"},
+        {"A\0": "x"},
+        {"A": "x\0y"},
+        {"SKEP_TASK_ID": "T-forged"},
+        {"MSE_ATTEMPT": "9"},
+    ],
+)
+def test_variables_that_cannot_or_may_not_be_set_are_refused(env):
+    with pytest.raises(ConfigError, match="environment variable"):
+        ProcessSpawner("true", env=env)
+
+
+def test_a_childs_only_descriptors_are_its_three():
+    code = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
+    with Path(__file__).open("rb") as held:
+        os.set_inheritable(held.fileno(), True)
+        assert run(result_of(ProcessSpawner(sys.executable, ["-I", "-c", code]))) == [0, 1, 2]
