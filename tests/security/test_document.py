@@ -24,6 +24,11 @@ BOMBS = {
     "laughs": (LAUGHS, "yaml", "max_blueprint_nodes"),
     "long laughs": (LONG_LAUGHS, "yaml", "max_blueprint_bytes"),
     "aliases that nest": (DEEP_ALIASES, "yaml", "max_blueprint_depth"),
+    "alias of something deep": (
+        "a: &a " + "[" * 300 + "]" * 300 + "\nb: " + "[" * 200 + "*a" + "]" * 200,
+        "yaml",
+        "max_blueprint_depth",
+    ),
     "yaml [": ("[" * 10_000, "yaml", "max_blueprint_depth"),
     "yaml [ ]": ("[" * 10_000 + "]" * 10_000, "yaml", "max_blueprint_depth"),
     "yaml -": ("- " * 10_000, "yaml", "max_blueprint_depth"),

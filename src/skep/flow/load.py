@@ -38,8 +38,9 @@ class Loaded(Struct, frozen=True):
     """As written, before references were expanded."""
 
     def located(self, problems: list[Problem]) -> list[Problem]:
-        """The same problems with the lines where they stand in the file."""
-        return [_located(self.document, problem) for problem in problems]
+        """The same problems with the lines where they stand in the file, in its order."""
+        located = [_located(self.document, problem) for problem in problems]
+        return sorted(located, key=lambda problem: problem.line or 0)
 
 
 def load_blueprint(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Loaded:

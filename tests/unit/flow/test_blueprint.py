@@ -231,6 +231,8 @@ def agent(**fields):
         (agent(runner={"backend": "ssh"}), "agents[0].runner.backend", "E-FIELD-CHOICE"),
         (agent(runner={}), "agents[0].runner.backend", "E-FIELD-CHOICE"),
         (agent(runner="x"), "agents[0].runner", "E-FIELD-TYPE"),
+        ({**SMALL, "runners": [{"name": "r", "runner": None}]}, "runners[0].runner", "E-FIELD-TYPE"),
+        ({**SMALL, "agents": None}, "agents", "E-FIELD-TYPE"),
         (agent(runner={"backend": "subprocess"}), "agents[0].runner.template", "E-FIELD-MISSING"),
         (agent(lints={"x": "off"}), "agents[0].lints.x", "E-FIELD-CHOICE"),
         (agent(lints=[]), "agents[0].lints", "E-FIELD-TYPE"),
@@ -283,13 +285,23 @@ def test_the_error_is_one_line_that_names_the_remedy():
         == "bp.yaml: agnets: E-FIELD-UNKNOWN unknown field 'agnets' (did you mean 'agents'?)"
     )
     with pytest.raises(BlueprintError) as caught:
+        parse_blueprint({**SMALL, "schema_version": "1"})
+    assert str(caught.value) == (
+        "schema_version: E-FIELD-FORM not of the form that this field needs (write it like 1.2.0)"
+    )
+    with pytest.raises(BlueprintError) as caught:
+        parse_blueprint({**SMALL, "id": ""})
+    assert str(caught.value) == "id: E-FIELD-FORM expected string of length >= 1"
+    with pytest.raises(BlueprintError) as caught:
         parse_blueprint({**SMALL, "agnets": [], "x": 1})
     assert str(caught.value).endswith("(did you mean 'agents'?; and 1 more: `skep lint` shows all)")
 
 
 def test_what_json_cannot_carry_is_refused():
-    with pytest.raises(BadSyntax, match="set has no JSON form"):
+    with pytest.raises(BadSyntax, match="document: set has no JSON form"):
         parse_blueprint({**SMALL, "default_init_ctx": {1, 2}})
+    with pytest.raises(BadSyntax, match="here: set has no JSON form"):
+        parse_blueprint({**SMALL, "default_init_ctx": {1, 2}}, where="here")
     with pytest.raises(LimitExceeded, match="max_blueprint_bytes"):
         parse_blueprint({**SMALL, "default_init_ctx": "x" * 1000}, Limits(max_blueprint_bytes=100))
     deep = []

@@ -145,6 +145,7 @@ def test_yaml_that_is_refused(text, message):
         ('{"a":1,}', "bp:1:8: not JSON"),
         ("", "bp:1:1: not JSON"),
         ('{"a": [{"b": 1, "b": 2}]}', "key a[0].b stands twice in the same object"),
+        ('{"b": 1, "b": 2, "c": 3}', "key b stands twice"),
         ('{"a": NaN}', "NaN is not a JSON number"),
         ("[-Infinity]", "-Infinity is not a JSON number"),
         ("[1e999]", "too large"),
@@ -159,6 +160,9 @@ def test_json_that_is_refused(text, message):
 
 
 def test_every_plain_scalar_has_one_meaning():
+    for value, word in ((None, "null"), (True, "true"), (False, "false")):
+        assert [plain_value(form) for form in (word, word.title(), word.upper())] == [value] * 3
+    assert plain_value("") is plain_value("~") is None
     assert [plain_value(word) for word in ("Null", "TRUE", "+3", ".5", "3.", "-0")] == [
         None,
         True,

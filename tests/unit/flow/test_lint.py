@@ -142,6 +142,9 @@ def test_an_unused_agent_is_a_warning_and_an_audit_is_a_use():
 def test_an_operator_that_nobody_declares():
     document = agents(kind="operator", spec={"operator_ref": "main-ai"})
     assert ("agents[0].spec.operator_ref", "E-OPERATOR-REF") in found(document)
+    for harmless in (None, "x", {}, {"operator_ref": 3}):
+        assert found(agents(kind="operator", spec=harmless)) == [("agents[0].kind", "E-KIND-NOT-YET")]
+    assert found(agents(spec={"operator_ref": "main-ai"})) == []
     document["operators"] = [{"name": "main-ai"}]
     assert found(document) == [("agents[0].kind", "E-KIND-NOT-YET"), ("operators", "W-NOT-YET")]
 
@@ -219,7 +222,8 @@ def test_division_by_the_constant_zero(value):
 
 
 def test_a_division_that_may_be_fine():
-    assert found(base(flow=[STEP, {"let": {"at": "$.z", "value": "1 / $.n"}}])) == []
+    for value in ("1 / $.n", "$.n / 2", "$.n % 0.5", "$.n / '0'"):
+        assert found(base(flow=[STEP, {"let": {"at": "$.z", "value": value}}])) == []
 
 
 def test_a_loop_that_never_runs():
@@ -241,6 +245,8 @@ def test_joins_that_have_nothing_to_choose_from():
 
 def test_items_that_can_never_be_an_array():
     assert found(fanout("len($.x)", "all")) == [("flow.items", "E-ITEMS")]
+    (problem,) = lint(fanout("min($.x)", "all"), CATALOG)
+    assert problem.message == "items is always number or string, not an array"
     assert found(fanout("keys($.x)", "all")) == found(fanout("concat($.x, $.y)", "all")) == []
 
 

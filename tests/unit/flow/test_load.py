@@ -122,6 +122,27 @@ def test_problems_found_later_get_their_lines_too(folder):
     assert {problem.place: problem.line for problem in loaded.located(problems)} == places
 
 
+def test_problems_are_listed_in_the_order_of_the_file(folder):
+    loaded = load_blueprint(folder / "bp.yaml")
+    problems = [Problem(place, "E-X", "x") for place in ("flow.children[1]", "id", "agents[0]", "audits")]
+    assert [problem.place for problem in loaded.located(problems)] == [
+        "id",
+        "audits",
+        "agents[0]",
+        "flow.children[1]",
+    ]
+
+
+def test_lines_of_fields_under_a_word_and_of_a_word_that_holds_its_field(folder):
+    (folder / "bp.yaml").write_text(
+        "id: x\nflow:\n  seq:\n    - loop:\n        counter: $.n\n        cond: $.go\n        max: 1\n"
+        "        body:\n          let: $.x\n          value: 1\n"
+    )
+    loaded = load_blueprint(folder / "bp.yaml")
+    places = {"flow.children[0].cond": 6, "flow.children[0].body.at": 9, "flow.children[0].body.value": 10}
+    assert {place: loaded.located([Problem(place, "E-X", "x")])[0].line for place in places} == places
+
+
 def test_json_has_no_lines(folder):
     (folder / "bp.json").write_text('{"id": "x", "flow": []}')
     loaded = load_blueprint(folder / "bp.json")

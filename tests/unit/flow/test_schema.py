@@ -259,5 +259,13 @@ def test_every_field_is_described():
     assert bare == []
 
 
+def test_older_spellings_are_marked():
+    step = SCHEMA["$defs"]["Node_step"]["anyOf"][0]["properties"]
+    assert step["agent"]["deprecated"] is True
+    assert "deprecated" not in step["ref"]
+    assert SCHEMA["$defs"]["Op_not"]["required"] == ["op"]
+    assert SCHEMA["$defs"]["Op_add"]["required"] == ["op", "lhs", "rhs"]
+
+
 def test_every_node_and_op_has_a_definition():
     assert {f"Node_{word}" for word in NODES} | {f"Op_{word}" for word in OPS} <= SCHEMA["$defs"].keys()
