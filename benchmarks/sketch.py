@@ -1,6 +1,6 @@
-"""The yardstick of this machine: the least that a durable step in asyncio needs, without an engine around it.
+"""The yardstick of this machine: the least that a step in asyncio needs, without an engine around it.
 
-Five events as msgspec structs, the input's digest, the value encoded once, and one asyncio task for each worker. The
+Five events as msgspec structs, the digest of the input, the value encoded once, one task a worker. The
 design took 7 us a step for it and set its target for an in-memory step, 20 us, on that machine.
 """
 

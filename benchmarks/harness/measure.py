@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +17,9 @@ BENCHMARKS = Path(__file__).resolve().parent.parent
 TIMEOUT = 1_800
 """Seconds for one probe."""
 
+OTHERS = "others_cpu"
+"""The share of the machine that other programs took while a probe ran, beside the probe's own numbers."""
+
 Numbers = dict[str, float]
 Samples = dict[Probe, list[Numbers]]
 
@@ -24,15 +29,27 @@ class ProbeFailed(Exception):
 
 
 def run_probe(probe: Probe, peers: Path) -> Numbers:
-    """One fresh process; the numbers of its last line."""
+    """One fresh process; the numbers of its last line, and how busy others kept the machine meanwhile."""
     python = str(peers) if probe.peer else sys.executable
     command = [python, str(BENCHMARKS / probe.script), *probe.args]
+    before = cpu_seconds()
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     if ended.returncode != 0:
         raise ProbeFailed(
             f"{probe.name}: {' '.join(command)} ended with {ended.returncode}\n{ended.stderr[-2000:]}"
         )
-    return json.loads(ended.stdout.splitlines()[-1])
+    busy, all_, own = (after - then for after, then in zip(cpu_seconds(), before, strict=True))
+    others = max(0.0, busy - own) / all_ if all_ else 0.0
+    return {**json.loads(ended.stdout.splitlines()[-1]), OTHERS: others}
+
+
+def cpu_seconds() -> tuple[float, float, float]:
+    """Of the machine: seconds worked and seconds in all; then those worked by our ended children."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    hertz = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - idle) / hertz, sum(ticks) / hertz, own.ru_utime + own.ru_stime
 
 
 def probes_of(row: Row) -> tuple[Probe, ...]:

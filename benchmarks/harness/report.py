@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
-from harness.measure import Numbers, Samples, met, middle, probes_of, ratio
+from harness.measure import OTHERS, Numbers, Samples, met, middle, probes_of, ratio
 from harness.rows import AtMost, Faster, Probe, Row
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
@@ -72,10 +73,12 @@ def details(rows: Iterable[Row], samples: Samples) -> list[str]:
 def document(rows: Sequence[Row], samples: Samples, facts: Iterable[str], command: str) -> str:
     """What stands between the markers."""
     notes = [f"- {row.what}: {row.note}" for row in rows if row.note]
+    busy = [numbers[OTHERS] for taken in samples.values() for numbers in taken]
     parts = [
         f"Printed by `{command}`.",
         "",
         *(f"- {fact}" for fact in facts),
+        f"- other programs took {median(busy):.0%} of the machine meanwhile (at most {max(busy):.0%})",
         "",
         *verdicts(rows, samples),
         "",
