@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,14 @@ class Program:
 
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text(encoding="utf-8").splitlines()
+
+    def runs(self) -> int:
+        """How many runs the home's store holds, read behind the program's back."""
+        store = self.home / "skep.db"
+        if not store.exists():
+            return 0
+        with closing(sqlite3.connect(store)) as connection:
+            return connection.execute("SELECT count(*) FROM runs").fetchone()[0]
 
     def end(self) -> None:
         for child in self.children:

@@ -49,10 +49,16 @@ def test_a_bad_document_is_one_line_exit_2_and_no_run(skep, name):
     assert "bad.yaml" in line
     assert len(line) < 1_000
     assert "do not read" not in line
-    linted = skep("lint", "bad.yaml")
-    assert linted.returncode == 2
-    assert "bad.yaml" in linted.stdout + linted.stderr
-    assert skep.json("ps") == {"runs": []}
+    assert skep.runs() == 0
+
+
+@pytest.mark.parametrize("name", ["10,000 levels", "a bomb of aliases", "a file through a link", "text"])
+def test_lint_says_it_too(skep, name):
+    (skep.folder / "link").symlink_to(skep.folder.parent / "secret")
+    skep.write("bad.yaml", DOCUMENTS[name])
+    done = skep("lint", "bad.yaml")
+    assert done.returncode == 2
+    assert "bad.yaml" in done.stdout + done.stderr
 
 
 def test_a_document_that_is_not_utf8(skep):

@@ -54,7 +54,7 @@ def test_unusable_input_is_2_in_one_line_with_nothing_done(skep, words):
     assert "(" in line, "the remedy"
 
 
-@pytest.mark.parametrize("agent", ["hang", "hang_in_thread"])
+@pytest.mark.parametrize("agent", ["hang", pytest.param("hang_in_thread", marks=pytest.mark.slow)])
 def test_timeout_is_3(skep, agent):
     done = skep("run", f"{agent}.yaml", "--input", "n=1", "--timeout", "0.5", "--json")
     assert done.returncode == 3

@@ -27,7 +27,11 @@ def test_visible_text_is_bounded(text, limit):
     assert len(visible(text, limit)) <= limit + 1
 
 
-@given(st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(), lambda inner: st.dictionaries(st.text(), inner), max_leaves=10
+    )
+)
 def test_json_text_is_one_harmless_line_that_means_the_value(value):
     line = json_text(value)
     assert json.loads(line) == value
