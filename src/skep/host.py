@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from skep.clock import Clock, SystemClock
 from skep.core.events import Durability
@@ -17,7 +17,8 @@ from skep.engine.engine import Engine as BaseEngine
 from skep.engine.keys import KeyRing, fresh_ring, home_ring
 from skep.engine.plan import Planner
 from skep.errors import ConfigError
-from skep.flow.blueprint import AgentDef, Blueprint
+from skep.flow.agents import AgentDef, OnInterrupt
+from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.load import Loaded
 from skep.journal.base import Journal
@@ -44,11 +45,11 @@ def open_journal(url: str, limits: Limits = DEFAULT_LIMITS) -> Journal:
         ConfigError: no adapter for it.
     """
     if url == "memory:":
-        from skep.journal.memory import MemoryJournal
+        from skep.journal.memory import MemoryJournal  # noqa: PLC0415 - an adapter is loaded when it is chosen
 
         return MemoryJournal(limits)
     if url.startswith("sqlite:"):
-        from skep.journal.sqlite import SqliteJournal
+        from skep.journal.sqlite import SqliteJournal  # noqa: PLC0415 - as above
 
         return SqliteJournal.from_url(url, limits)
     raise ConfigError(f"no store for {url!r}", fix='use "memory:" or "sqlite:///file.db"')
@@ -83,7 +84,7 @@ class Engine(BaseEngine):
         limits: Limits = DEFAULT_LIMITS,
         clock: Clock | None = None,
         layers: LayerRegistry | None = None,
-    ) -> AbstractAsyncContextManager[Engine]:
+    ) -> AbstractAsyncContextManager[Self]:
         """Open a store and run on it, for the length of an `async with`.
 
         Args:
@@ -91,6 +92,9 @@ class Engine(BaseEngine):
             recover: which interrupted runs to take up: `all`, `none` or one run's id. It begins when the block
                 first awaits, so agents that the block registers before are there.
             home: where the key ring lies; without one, tokens end with the process.
+            limits: the bounds of this engine.
+            clock: another clock than the machine's, for tests.
+            layers: another registry of layers than the standard one.
 
         Raises:
             ConfigError, SchemaTooNew, StoreCorrupt: the store cannot be used.
@@ -108,30 +112,22 @@ class Engine(BaseEngine):
         >>> asyncio.run(main())
         {'who': 'you', 'said': 'hello you'}
         """
-        return cls._opened(url, recover, home, limits, clock, layers)
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def _opened(
-        cls,
-        url: str,
-        recover: str,
-        home: str | Path | None,
-        limits: Limits,
-        clock: Clock | None,
-        layers: LayerRegistry | None,
-    ) -> AsyncIterator[Engine]:
         ring = home_ring(Path(home)) if home is not None else None
         engine = cls(open_journal(url, limits), ring=ring, clock=clock, limits=limits, layers=layers)
-        await engine.start_up()
+        return engine.running(recover)
+
+    @contextlib.asynccontextmanager
+    async def running(self, recover: str = ALL) -> AsyncGenerator[Self]:
+        """The engine between its start and its close."""
+        await self.start_up()
         try:
             if recover == ALL:
-                engine.background(engine.recover_all())
+                self.background(self.recover_all())
             elif recover != NONE:
-                await engine.resume_run(recover)
-            yield engine
+                await self.resume_run(recover)
+            yield self
         finally:
-            await engine.close()
+            await self.close()
 
     def agent(
         self,
@@ -139,7 +135,7 @@ class Engine(BaseEngine):
         *,
         retry: RetryPolicy | None = None,
         timeout: float | None = None,
-        on_interrupt: str = "retry",
+        on_interrupt: OnInterrupt = "retry",
     ) -> Callable[[Function], Function]:
         """Register a Python worker: `async def f(inv: Invocation)` or a plain typed function (DESIGN section 5).
 

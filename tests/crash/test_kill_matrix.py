@@ -9,10 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from victim import RESULTS, register
 
 from skep import Engine
 from skep.testing.aio import run
-from victim import RESULTS, document, register
 
 VICTIM = Path(__file__).with_name("victim.py")
 
@@ -21,15 +21,15 @@ def lines(effects: Path) -> Counter[str]:
     return Counter(effects.read_text().split()) if effects.exists() else Counter()
 
 
-def kill(store, flow, effects, durability, where, number) -> bool:
+def kill(*arguments) -> bool:
     """Run the victim; whether it was killed rather than done."""
-    command = [sys.executable, str(VICTIM), store, flow, str(effects), durability, where, str(number)]
+    command = [sys.executable, str(VICTIM), *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert ended.returncode in (0, -signal.SIGKILL), ended.stderr.decode()
     return ended.returncode != 0
 
 
-async def resume(store, flow, effects):
+async def resume(store, effects):
     """What was durable before, and how the run ends when it is taken up."""
     async with Engine.open(store, recover="none") as engine:
         register(engine, effects)
@@ -60,7 +60,7 @@ def test_every_commit_survives_a_kill(tmp_path, flow, durability, where):
         effects = tmp_path / f"{number}.effects"
         killed = kill(store, flow, effects, durability, where, number)
         before = lines(effects)
-        durable, info, again = run(resume(store, flow, effects))
+        durable, info, again = run(resume(store, effects))
         if info is None:
             assert not before, "an agent acted before its run was durable"
             continue

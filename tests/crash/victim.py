@@ -104,7 +104,8 @@ def arm(engine: Engine, where: str, number: int) -> None:
         engine.journal.listen(lambda _: count(), lambda _: None)
 
 
-async def main(store, flow, effects, durability, where, number):
+async def main(*arguments):
+    store, flow, effects, durability, where, number = arguments
     async with Engine.open(store, recover="none") as engine:
         register(engine, Path(effects))
         arm(engine, where, int(number))

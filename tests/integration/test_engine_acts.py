@@ -197,10 +197,11 @@ def test_a_worker_may_touch_only_what_it_started():
 
 def test_children_end_with_the_attempt_that_started_them():
     async def test(engine, agents, _):
-        ended = asyncio.Event()
+        started, ended = asyncio.Event(), asyncio.Event()
 
         @engine.agent("child")
         async def child(inv):
+            started.set()
             try:
                 await asyncio.Event().wait()
             finally:
@@ -210,14 +211,13 @@ def test_children_end_with_the_attempt_that_started_them():
         async def parent(inv):
             task = await engine.start_task(inv.token, "child", None)
             background.append(asyncio.ensure_future(engine.dispatch_attempt(inv.token, task)))
-            while engine.ledger.state.tasks[task].status != "running":
-                await asyncio.sleep(0)
+            await started.wait()
             return "gone"
 
         background = []
         handle = await engine.start(blueprint(step("parent")), {})
         await handle.result()
-        await ended.wait()
+        assert ended.is_set()
         assert await background[0] == Cancelled()
         assert engine.stats()["open_tasks"] == 0
 

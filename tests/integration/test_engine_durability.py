@@ -10,6 +10,7 @@ from engines import Agents, blueprint, chain, lit, path, step
 from journals import FailingJournal, HeldJournal
 from skep import Engine
 from skep.core import events as ev
+from skep.engine.recovery import recover
 from skep.errors import JournalFailed
 from skep.host import Engine as HostEngine
 from skep.journal.memory import MemoryJournal
@@ -213,8 +214,6 @@ def test_recovery_from_every_point_of_the_record_equals_the_unbroken_run():
         log = f"run:{events[0].run_id}"
         await journal.put_blob(document, log=log)
         journal.append(log, 1, events)
-        from skep.engine.recovery import recover
-
         driver = await recover(engine, events[0].run_id)
         info = await driver.finished
         again = [recorded.event for recorded in await journal.read(log)]

@@ -28,7 +28,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=T
 # -- runs --------------------------------------------------------------------------------------
 
 
-class RunStarted(Event, tag="run_started"):
+class RunStarted(Event, frozen=True, tag="run_started"):
     """`blueprint` is the version (SHA-256 of the canonical document, itself an artifact)."""
 
     run_id: str
@@ -42,21 +42,21 @@ class RunStarted(Event, tag="run_started"):
     deadline: int | None = None
 
 
-class RunRecovered(Event, tag="run_recovered"):
+class RunRecovered(Event, frozen=True, tag="run_recovered"):
     """A new owner took the run over; `generation` is that of its lease."""
 
     run_id: str
     generation: int
 
 
-class RunCancelRequested(Event, tag="run_cancel_requested"):
+class RunCancelRequested(Event, frozen=True, tag="run_cancel_requested"):
     """`reason` `timeout` ends the run as `timeout`, anything else as `cancelled`."""
 
     run_id: str
     reason: str
 
 
-class RunFinished(Event, tag="run_finished"):
+class RunFinished(Event, frozen=True, tag="run_finished"):
     """`result` for `done`; `error` is `{"code", "message", "step"?}` for the rest."""
 
     run_id: str
@@ -68,7 +68,7 @@ class RunFinished(Event, tag="run_finished"):
 # -- tasks -------------------------------------------------------------------------------------
 
 
-class TaskCreated(Event, tag="task_created"):
+class TaskCreated(Event, frozen=True, tag="task_created"):
     """A flow step has `run_id`, `step_key`, `digest` (of its input); a started task has `directive`."""
 
     task_id: str
@@ -84,7 +84,7 @@ class TaskCreated(Event, tag="task_created"):
     timeout_ms: int | None = None
 
 
-class TaskAttemptStarted(Event, tag="task_attempt_started"):
+class TaskAttemptStarted(Event, frozen=True, tag="task_attempt_started"):
     """`nonce` keys the attempt's token; `handle` is the SHA-256 of its handle, if one was made."""
 
     task_id: str
@@ -94,7 +94,7 @@ class TaskAttemptStarted(Event, tag="task_attempt_started"):
     deadline: int | None = None
 
 
-class WorkerOutput(Event, tag="worker_output"):
+class WorkerOutput(Event, frozen=True, tag="worker_output"):
     """A `final` or `artifact`; `by` names who appended it when that was not the worker (R-append)."""
 
     task_id: str
@@ -103,7 +103,7 @@ class WorkerOutput(Event, tag="worker_output"):
     by: str | None = None
 
 
-class TaskCheckpoint(Event, tag="task_checkpoint"):
+class TaskCheckpoint(Event, frozen=True, tag="task_checkpoint"):
     """`checkpoint(value)` of an attempt; the next attempt finds it as `last_checkpoint`."""
 
     task_id: str
@@ -111,7 +111,7 @@ class TaskCheckpoint(Event, tag="task_checkpoint"):
     value: ContentRef
 
 
-class TaskAttemptCompleted(Event, tag="task_attempt_completed"):
+class TaskAttemptCompleted(Event, frozen=True, tag="task_attempt_completed"):
     """The attempt's worker has ended. With `retry_at` the task waits for its next attempt."""
 
     task_id: str
@@ -123,18 +123,18 @@ class TaskAttemptCompleted(Event, tag="task_attempt_completed"):
     retry_at: int | None = None
 
 
-class TaskAttemptInterrupted(Event, tag="task_attempt_interrupted"):
+class TaskAttemptInterrupted(Event, frozen=True, tag="task_attempt_interrupted"):
     """The host died under the attempt."""
 
     task_id: str
     attempt: int
 
 
-class TaskPass(Event, tag="task_pass"):
+class TaskPass(Event, frozen=True, tag="task_pass"):
     task_id: str
 
 
-class TaskBlocked(Event, tag="task_blocked"):
+class TaskBlocked(Event, frozen=True, tag="task_blocked"):
     """`reason` says whether the worker said no (`blocked`) or failed (`error`, `interrupted`)."""
 
     task_id: str
@@ -143,12 +143,12 @@ class TaskBlocked(Event, tag="task_blocked"):
     code: str | None = None
 
 
-class TaskTimeout(Event, tag="task_timeout"):
+class TaskTimeout(Event, frozen=True, tag="task_timeout"):
     task_id: str
     message: str | None = None
 
 
-class TaskCancelled(Event, tag="task_cancelled"):
+class TaskCancelled(Event, frozen=True, tag="task_cancelled"):
     """From here on nothing the worker does counts; its end comes as `task_attempt_completed`."""
 
     task_id: str
@@ -157,7 +157,7 @@ class TaskCancelled(Event, tag="task_cancelled"):
 # -- sessions and authority --------------------------------------------------------------------
 
 
-class SessionAttached(Event, tag="session_attached"):
+class SessionAttached(Event, frozen=True, tag="session_attached"):
     session_id: str
     operator_id: str
     role: str
@@ -167,13 +167,13 @@ class SessionAttached(Event, tag="session_attached"):
     scopes: tuple[str, ...] = ("*",)
 
 
-class TokenUsed(Event, tag="token_used"):
+class TokenUsed(Event, frozen=True, tag="token_used"):
     """One use of a token with limited uses."""
 
     nonce: str
 
 
-class TokenRevoked(Event, tag="token_revoked"):
+class TokenRevoked(Event, frozen=True, tag="token_revoked"):
     nonce: str
 
 

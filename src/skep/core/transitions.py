@@ -175,14 +175,19 @@ def complete_attempt(
     return (ev.WorkerOutput(at=at, task_id=task.id, attempt=task.attempt, event=delivered), *ended)
 
 
+def judge(failure: Failure | None, final: Final | None) -> Failure | None:
+    """Why an attempt with this last final has not passed; `None` if it has."""
+    if failure is not None:
+        return failure
+    if final is None:
+        return NO_FINAL
+    return None if final.ok else Failure("blocked")
+
+
 def _ended(task: TaskState, failure: Failure | None, at: int, final: Final | None) -> tuple[ev.Event, ...]:
+    failure = judge(failure, final)
     if failure is None:
-        if final is None:
-            failure = NO_FINAL
-        elif final.ok:
-            return (_completed(task, at, None), ev.TaskPass(at=at, task_id=task.id))
-        else:
-            failure = Failure("blocked")
+        return (_completed(task, at, None), ev.TaskPass(at=at, task_id=task.id))
     if failure.reason == "cancelled":
         return (ev.TaskCancelled(at=at, task_id=task.id), _completed(task, at, failure))
     if failure.reason in task.retry.on and task.failures + 1 < task.retry.max_attempts:

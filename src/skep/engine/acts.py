@@ -18,7 +18,7 @@ from skep.core.tokens import TokenRecord
 from skep.core.transitions import Failure
 from skep.engine.dispatch import Job
 from skep.engine.history import output_tail, settled_task
-from skep.errors import DispatchFailed, NotRegistered, RoleViolation, TaskNotFound
+from skep.errors import DispatchFailed, NotRegistered, RoleViolation, TaskNotFound, TokenTaskMismatch
 from skep.ids import new_id, new_nonce
 
 if TYPE_CHECKING:
@@ -107,21 +107,18 @@ class Acts:
         self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
         job = self._job(task, route)
         failure = await self._perform(job)
-        value = self.ledger.value(task.final.content, task.id) if task.final is not None else None
+        final = job.last_final
+        value = self.ledger.value(final.content, task.id) if final is not None else None
         self._settle(job, failure)
         await self.ledger.flushed()
-        return _outcome(task, failure, value)
+        return _outcome(task, transitions.judge(failure, final), value)
 
     async def read_task_state(self, token: str, task_id: str) -> TaskState:
         """A snapshot of a task, settled ones included."""
-        record = self.verify_token(token, "read_task_state", task_id)
-        task = self.ledger.state.tasks.get(task_id)
-        if task is not None:
-            return task.snapshot()
-        settled = await settled_task(self.ledger.journal, self._log(record), task_id)
-        if settled is None:
-            raise TaskNotFound(f"no task {task_id}")
-        return settled
+        if task_id in self.ledger.state.tasks:
+            self.verify_token(token, "read_task_state", task_id)
+            return self.ledger.state.tasks[task_id].snapshot()
+        return await self._settled_task(token, task_id)
 
     async def cancel_task(self, token: str, task_id: str) -> None:
         """Cancel a task: its token ends at once, its worker is ended, nothing more from it counts.
@@ -172,13 +169,24 @@ class Acts:
 
     async def output_tail(self, token: str, task_id: str, attempt: int) -> list[OutputEvent]:
         """The recorded outputs of one attempt, oldest first."""
-        record = self.verify_token(token, "read_task_state", task_id)
+        state = await self.read_task_state(token, task_id)
         await self.ledger.flushed()
-        return await output_tail(self.ledger.journal, self._log(record), task_id, attempt)
+        return await output_tail(self.ledger.journal, state.log, task_id, attempt)
 
     # -- inside --------------------------------------------------------------------------------
 
     _session_jobs: dict[str, Job]
+
+    async def _settled_task(self, token: str, task_id: str) -> TaskState:
+        """A task that has left memory: only its log still knows whose child it was."""
+        record = self.verify_token(token, "read_task_state")
+        await self.ledger.flushed()
+        settled = await settled_task(self.ledger.journal, self._log(record), task_id)
+        if record.task_id is not None and (settled is None or settled.parent != record.task_id):
+            raise TokenTaskMismatch(record.task_id, task_id)
+        if settled is None:
+            raise TaskNotFound(f"no task {task_id}")
+        return settled
 
     def _route(self, agent: str, run_id: str | None) -> Route:
         """A worker starts only agents of its own run; a session those that are registered."""
@@ -194,14 +202,14 @@ class Acts:
         driver = self.drivers.get(task.run_id) if task.run_id else None
         if driver is not None:
             return driver.attempts.job(task, route, data)
-        job = self._session_jobs[task.id] = Job(task, route, data, stuck=lambda _: None)
+        job = self._session_jobs[task.id] = Job(task, route, data)
         return job
 
     async def _perform(self, job: Job) -> Failure | None:
         """Execute beside the caller, so that a worker that never ends cannot hold it."""
         executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
         given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        job.stuck = lambda _: given_up.set_result(None)
+        job.stuck = lambda: given_up.set_result(None)
         await asyncio.wait({executing, given_up}, return_when=asyncio.FIRST_COMPLETED)
         return executing.result() if executing.done() else job.end_failure()
 
@@ -240,7 +248,8 @@ def _outcome(task: TaskState, failure: Failure | None, value: Any) -> outcomes.D
         return outcomes.Cancelled()
     if task.status == "timeout":
         return outcomes.Timeout()
-    if failure is not None or task.final is None:
-        problem = failure or transitions.NO_FINAL
-        raise DispatchFailed(f"dispatch failed: {problem.message}", where=f"task {task.id}")
-    return outcomes.Pass(value) if task.status == "pass" else outcomes.Blocked(value)
+    if failure is None:
+        return outcomes.Pass(value)
+    if failure.reason == "blocked":
+        return outcomes.Blocked(value)
+    raise DispatchFailed(f"dispatch failed: {failure.message}", where=f"task {task.id}")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from skep.clock import TimerHandle
 from skep.core import events as ev
@@ -74,11 +75,11 @@ class Attempts:
             task,
             route,
             data,
-            stuck=self._stuck,
             work_dir=self._work_dir,
             blueprint_dir=self._blueprint_dir,
             durability=self._durability,
         )
+        job.stuck = partial(self._stuck, job)
         self.jobs[task.id] = job
         return job
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
-from skep.core.outputs import Artifact, Blob, FileRef, Final, Inline, OutputEvent
+from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent
 from skep.engine.file_refs import take_in
 from skep.errors import AttemptEnded
 from skep.journal.base import StreamItem
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from skep.engine.dispatch import Dispatcher
 
 
-Taken = TypeVar("Taken", Final, Artifact)
-
-
 class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
-    __slots__ = ("_attempt", "_closed", "delivered", "_dispatcher", "_streamed", "_task", "_work_dir")
+    __slots__ = ("_attempt", "_closed", "_dispatcher", "_streamed", "_task", "_work_dir", "delivered")
 
     def __init__(self, dispatcher: Dispatcher, task: TaskState, work_dir: str | None) -> None:
         self._dispatcher = dispatcher
@@ -52,7 +49,7 @@ class Channel:
         self._check_open()
         transitions.check_live(self._task, self._attempt)
         self._record_delivered()
-        self.delivered = self._taken_in(final)
+        self.delivered = Final(self._taken_in(final.content), final.ok)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by)
@@ -102,7 +99,7 @@ class Channel:
         streamed: list[OutputEvent] = []
         for event in events:
             if type(event) is Final or type(event) is Artifact:
-                output = self._taken_in(event)
+                output = msgspec.structs.replace(event, content=self._taken_in(event.content))
                 recorded.append(
                     transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits)
                 )
@@ -114,25 +111,18 @@ class Channel:
         if streamed:
             self._stream(streamed, now)
 
-    def _taken_in(self, event: Taken) -> Taken:
-        content = event.content
+    def _taken_in(self, content: ContentRef) -> ContentRef:
+        """What large values and files become: artifacts that the content refers to."""
         ledger = self._dispatcher.ledger
         if type(content) is Inline:
             data = memoryview(content.value)
             if data.nbytes <= ledger.limits.inline_value_bytes:
-                return event
-            stored = ledger.store(bytes(data), self._task.log, self._task.id)
-        elif type(content) is FileRef:
-            data = take_in(content, (self._work_dir,) if self._work_dir else (), ledger.limits)
-            stored = msgspec.structs.replace(
-                content, sha256=ledger.journal.stage_blob(data, log=self._task.log)
-            )
-        else:
-            assert type(content) is not Blob, "workers cannot name blobs"  # noqa: S101 - parse_output refuses them
-            stored = content
-        if type(event) is Final:
-            return Final(stored, event.ok)
-        return Artifact(event.name, stored)
+                return content
+            return ledger.store(bytes(data), self._task.log, self._task.id)
+        assert type(content) is FileRef, "workers cannot name blobs"  # noqa: S101 - parse_output refuses them
+        roots = (self._work_dir,) if self._work_dir is not None else ()
+        data = take_in(content, roots, ledger.limits)
+        return msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=self._task.log))
 
     def _stream(self, events: Sequence[OutputEvent], now: int) -> None:
         task = self._task

@@ -14,6 +14,7 @@ from typing import Any
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
+from skep.core.outputs import Final
 from skep.core.tasks import TaskState
 from skep.core.transitions import Failure
 from skep.engine.channel import Channel
@@ -55,7 +56,6 @@ class Job:
         route: Route,
         data: bytes,
         *,
-        stuck: Callable[[Job], None],
         work_dir: str | None = None,
         blueprint_dir: str | None = None,
         durability: ev.Durability = "group",
@@ -63,13 +63,19 @@ class Job:
         self.task = task
         self.route = route
         self.data = data
-        self.stuck = stuck
+        self.stuck: Callable[[], None] | None = None
         self.work_dir = work_dir
         self.blueprint_dir = blueprint_dir
         self.durability = durability
         self.cancel = CancelToken()
         self.channel: Channel | None = None
         self.ended = False
+
+    @property
+    def last_final(self) -> Final | None:
+        """The final that counts, recorded yet or not."""
+        delivered = self.channel.delivered if self.channel is not None else None
+        return delivered or self.task.final
 
     def end_failure(self) -> Failure | None:
         """A deadline or a cancel that came before the end decides, whatever the worker did afterwards."""
@@ -141,7 +147,8 @@ class Dispatcher:
         log.warning("worker of task %s did not end after %s; it is abandoned", job.task.id, job.cancel.reason)
         if job.channel is not None:
             job.channel.close()
-        job.stuck(job)
+        if job.stuck is not None:
+            job.stuck()
 
     def _ctx(self, job: Job, channel: Channel) -> Ctx:
         task = job.task

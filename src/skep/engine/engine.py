@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from skep import values
 from skep.clock import Clock
@@ -115,7 +116,7 @@ class Engine(Acts):
             if isinstance(blueprint, Loaded)
             else (blueprint, None)
         )
-        where = str(Path(work_dir or ".").resolve())
+        where = os.path.realpath(work_dir or ".")  # noqa: ASYNC240 - one look at a path
         env = BuildEnv(blueprint_dir=base_dir, work_dir=where, trusted=trusted, limits=self.limits)
         plan = self.planner.plan(blueprint, env)
         data = values.encode(_first_ctx(document, input), self.limits, where="input")
@@ -259,7 +260,7 @@ class Engine(Acts):
 
 
 def _first_ctx(blueprint: Blueprint, given: Mapping[str, Any] | None) -> Any:
-    default = blueprint.default_init_ctx
+    default: Any = blueprint.default_init_ctx
     if given is None:
         return default if default is not None else {}
-    return {**default, **given} if isinstance(default, dict) else dict(given)
+    return {**cast("dict[str, Any]", default), **given} if isinstance(default, dict) else dict(given)

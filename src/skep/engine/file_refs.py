@@ -28,17 +28,19 @@ def take_in(content: FileRef, roots: tuple[str, ...], limits: Limits) -> bytes:
         descriptor = os.open(named, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise BadFileRef(f"cannot be opened: {error}", where=content.path) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise BadFileRef("is not a regular file", where=content.path)
         if not _inside(descriptor, named, roots):
-            raise BadFileRef(
-                "lies outside the attempt's directories", where=content.path, fix=f"write it below {roots[0]}"
-            )
+            fix = f"write it below {roots[0]}"
+            raise BadFileRef("lies outside the attempt's directories", where=content.path, fix=fix)
         if info.st_size > limits.max_value_bytes:
             raise BadFileRef(f"is larger than max_value_bytes {limits.max_value_bytes:,}", where=content.path)
-        return file.read(limits.max_value_bytes)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limits.max_value_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _inside(descriptor: int, named: Path, roots: tuple[str, ...]) -> bool:

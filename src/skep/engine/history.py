@@ -29,7 +29,7 @@ async def settled_task(journal: Journal, log: str, task_id: str) -> TaskState | 
     task: TaskState | None = None
     async for event in task_events(journal, log, task_id):
         state.apply(event)
-        task = state.tasks.get(task_id, task)
+        task = state.tasks.get(task_id) or task
     return task
 
 

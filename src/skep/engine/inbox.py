@@ -45,7 +45,7 @@ class InboxPump:
                 if first or await engine.journal.changed():
                     await self._take_all()
             except SkepError as error:
-                log.error("the inbox cannot be read any more: %s", error)
+                log.error("the inbox cannot be read any more: %s", error)  # noqa: TRY400 - the message says it
                 return
             first = False
             await asyncio.sleep(POLL_SECONDS)

@@ -11,7 +11,8 @@ from skep.core.retry import RetryPolicy
 from skep.core.transitions import OnInterrupt
 from skep.engine.recorded import RecordedSpawner
 from skep.errors import KindNotYet, NotRegistered
-from skep.flow.blueprint import AgentDef, Blueprint
+from skep.flow.agents import AgentDef
+from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.lint import lint
 from skep.flow.load import Loaded

@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from skep.core import events as ev
 from skep.core import transitions
@@ -51,7 +60,9 @@ class TaskMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.commit(
-            ev.RunStarted(at=self.now, run_id="r", blueprint="v", blueprint_id="b", input=inline({}), work_dir="/")
+            ev.RunStarted(
+                at=self.now, run_id="r", blueprint="v", blueprint_id="b", input=inline({}), work_dir="/"
+            )
         )
 
     @rule(target=tasks, retry=retries, timeout=st.sampled_from([None, 50]), step=st.booleans())
@@ -103,7 +114,9 @@ class TaskMachine(RuleBasedStateMachine):
         if task is None:
             return
         try:
-            event = transitions.start_attempt(task, self.now, f"nonce-{len(self.events)}", f"digest-{len(self.events)}")
+            event = transitions.start_attempt(
+                task, self.now, f"nonce-{len(self.events)}", f"digest-{len(self.events)}"
+            )
         except InvalidTransition:
             assert task.status != "pending" or task.live
             return

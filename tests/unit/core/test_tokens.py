@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from skep.core.roles import OBSERVER_VERBS, OPERATOR_VERBS, PUBLISHED_GATE, SENIOR_VERBS, WORKER_LEAF_VERBS, WORKER_SWARM_VERBS, check_gate
+from skep.core.roles import (
+    OBSERVER_VERBS,
+    OPERATOR_VERBS,
+    PUBLISHED_GATE,
+    SENIOR_VERBS,
+    WORKER_LEAF_VERBS,
+    WORKER_SWARM_VERBS,
+    check_gate,
+)
 from skep.core.tokens import CapToken, check_signature, decode_token, encode_token, sign
 from skep.errors import BadSignature, RoleViolation
 

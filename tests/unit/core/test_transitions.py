@@ -16,13 +16,23 @@ from skep.limits import DEFAULT_LIMITS
 @pytest.fixture
 def state():
     state = EngineState()
-    state.apply(ev.RunStarted(at=1, run_id="r", blueprint="v", blueprint_id="b", input=inline({}), work_dir="/"))
+    state.apply(
+        ev.RunStarted(at=1, run_id="r", blueprint="v", blueprint_id="b", input=inline({}), work_dir="/")
+    )
     return state
 
 
 def running(state, *, retry=None, timeout_ms=None):
     created = transitions.create_task(
-        state, task_id="T-1", agent="a", at=2, run_id="r", step_key="0", digest="d", retry=retry, timeout_ms=timeout_ms
+        state,
+        task_id="T-1",
+        agent="a",
+        at=2,
+        run_id="r",
+        step_key="0",
+        digest="d",
+        retry=retry,
+        timeout_ms=timeout_ms,
     )
     state.apply(created)
     task = state.tasks["T-1"]
@@ -40,7 +50,10 @@ def test_the_last_of_two_finals_decides(state):
     task = running(state)
     state.apply(transitions.record_output(task, 1, final("no", ok=False), 4))
     state.apply(transitions.record_output(task, 1, final("yes"), 5))
-    assert apply_all(state, transitions.complete_attempt(task, None, 6)) == [ev.TaskAttemptCompleted, ev.TaskPass]
+    assert apply_all(state, transitions.complete_attempt(task, None, 6)) == [
+        ev.TaskAttemptCompleted,
+        ev.TaskPass,
+    ]
     assert task.status == "pass"
 
 
@@ -123,7 +136,9 @@ def test_a_deadline_is_absolute_and_each_attempts_own(state):
 def test_children_go_four_deep_and_no_deeper(state):
     parent = None
     for depth in range(DEFAULT_LIMITS.max_spawn_depth + 1):
-        created = transitions.create_task(state, task_id=f"T-{depth}", agent="a", at=2, run_id="r", parent=parent)
+        created = transitions.create_task(
+            state, task_id=f"T-{depth}", agent="a", at=2, run_id="r", parent=parent
+        )
         state.apply(created)
         parent = created.task_id
         assert created.depth == depth
