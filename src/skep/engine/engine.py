@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -245,7 +246,12 @@ class Engine(Acts):
             return
         self.drivers.pop(driver.run_id, None)
         self.forget_run(driver.run_id)
-        self.background(self.journal.release(driver.log))
+        self.background(self._release(driver.log))
+
+    async def _release(self, name: str) -> None:
+        """Give a lease back. Where the journal has failed, which was told already, it ends with the process."""
+        with contextlib.suppress(JournalFailed):
+            await self.journal.release(name)
 
     def _journal_failed(self, error: Exception) -> None:
         if isinstance(error, Fenced):
