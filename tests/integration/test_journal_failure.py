@@ -266,6 +266,14 @@ def test_a_place_without_permission_is_refused():
         assert "must be writable by you" in line
 
 
+@in_loop
+async def test_a_journal_is_opened_once(path):
+    async with opened(SqliteJournal(path)) as journal:
+        with pytest.raises(JournalFailed, match="once"):
+            await journal.open()
+        await journal.flushed(journal.append("run:a", 1, events("x")))
+
+
 def test_opening_a_directory_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="directory"):
         run(SqliteJournal(tmp_path).open())

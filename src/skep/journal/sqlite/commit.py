@@ -41,7 +41,7 @@ class Committer:
             if not group.rows:
                 return Outcome([], [])
             try:
-                # Autocommit: one statement is one hand-over of the interpreter lock less three.
+                # Each statement hands the interpreter lock over and has to win it back, so there is one.
                 logs.insert(self._connection, group.rows)
             except sqlite3.IntegrityError:
                 pass  # a fenced log among them: found below, row by row

@@ -92,6 +92,8 @@ class SqliteJournal:
         return cls(address.path, synchronous=address.synchronous, limits=limits)
 
     async def open(self) -> None:
+        if self._writer is not None:
+            raise JournalFailed("a journal is opened once", where=str(self._path), fix="make another one")
         prepare = partial(open_store, self._address, self._files, self._stream, self._owner)
         reports = Reports(self._committed, self._tell.failed)
         writer = Writer(prepare, partial(commit_failed, path=self._path), reports, self._limits)
