@@ -56,7 +56,10 @@ HOSTILE = {
         HEAD + f"flow: {{branch: 3, then: {STEP}}}",
         "E-COND-NOT-BOOL cond is always number (compare it",
     ),
-    "division by zero": (HEAD + "flow: {let: $.x, value: 1 / 0}", "E-DIV-ZERO"),
+    "division by zero": (
+        HEAD + "flow: {let: $.x, value: 1 / 0}",
+        "E-DIV-ZERO division by the constant 0 (divide",
+    ),
     "deep [": (HEAD + "flow: " + "[" * 10_000 + "]" * 10_000, "max_blueprint_depth of 100 exceeded (nest"),
     "deep seq": (
         HEAD + "flow: " + "{seq: [" * 10_000 + "]}" * 10_000,
@@ -93,7 +96,7 @@ HOSTILE = {
     "template": (
         "id: x\nagents: {a: {kind: python, profile: {system_prompt: '{{ x.__class__.__mro__ }}'}}}\nflow: "
         + STEP,
-        "E-TEMPLATE",
+        "is not allowed (use fields of the step's input",
     ),
     "python tag": ("!!python/object/apply:os.system [echo]", "is not allowed (remove it"),
     "nan": (HEAD + "flow: []\ndefault_init_ctx: {x: .nan}", ".nan is not a JSON number (write null or text)"),

@@ -165,7 +165,9 @@ class _Lint:
             compile_prompt(agent.profile.system_prompt, self._limits)
         except (TemplateError, LimitExceeded) as error:
             message = f"{error.where}: {error.what}" if error.where else error.what
-            yield Problem(place, "E-TEMPLATE", message, error.fix)
+            yield Problem(
+                place, "E-TEMPLATE", message, error.fix or "use fields of the step's input, and filters"
+            )
 
     # -- what surrounds the flow ---------------------------------------------------------------
 

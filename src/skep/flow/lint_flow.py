@@ -36,11 +36,14 @@ def lint_item(item: Item, place: str) -> Iterator[Problem]:
         case nodes.Loop(max=0):
             yield Problem(inside(place, "max"), "W-LOOP-NEVER", "the body never runs", severity="warning")
         case nodes.Fanout(items=items) if _never(items, "array"):
-            yield Problem(inside(place, "items"), "E-ITEMS", f"items is always {_shown(items)}, not an array")
+            message = f"items is always {_shown(items)}, not an array"
+            yield Problem(inside(place, "items"), "E-ITEMS", message, "name an array, as in $.files")
         case nodes.Fanout(items=items, join=join) if _is_empty(items):
             yield from _empty_join(join, place)
         case ops.Div(rhs=ops.Lit(value=zero)) | ops.Mod(rhs=ops.Lit(value=zero)) if _is_zero(zero):
-            yield Problem(inside(place, "rhs"), "E-DIV-ZERO", "division by the constant 0")
+            yield Problem(
+                inside(place, "rhs"), "E-DIV-ZERO", "division by the constant 0", "divide by something else"
+            )
         case _:
             pass
 

@@ -65,9 +65,7 @@ def load_blueprint(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Loaded:
     problems: list[Problem] = []
     blueprint = _read(document, real.parent, len(data), problems, limits)
     if blueprint is None:
-        located = [_located(document, problem) for problem in problems]
-        line = located[0].line
-        raise as_error(located, f"{where}:{line}" if line else where)
+        raise as_error([_located(document, problem) for problem in problems], where)
     return Loaded(blueprint, real.parent, real, document)
 
 

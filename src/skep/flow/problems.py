@@ -60,7 +60,8 @@ def as_error(problems: Sequence[Problem], where: str | None = None) -> Blueprint
     """One error for `problems`, errors first: a line that tells of the first and counts the rest."""
     ordered = sorted(problems, key=lambda problem: problem.severity)
     first, more = ordered[0], len(ordered) - 1
-    place = f"{where}: {first.place}" if where and first.place else where or first.place or None
+    file = f"{where}:{first.line}" if where and first.line else where
+    place = f"{file}: {first.place}" if file and first.place else file or first.place or None
     fixes = [first.fix] if first.fix else []
     if more:
         fixes.append(f"and {more} more: `skep lint` shows all")
