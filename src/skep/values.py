@@ -14,7 +14,13 @@ import msgspec
 from skep.errors import BadValue, LimitExceeded
 from skep.limits import DEFAULT_LIMITS, Limits
 
-type_names: dict[type[object], str] = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
+type_names: dict[type[object], str] = {
+    type(None): "null",
+    bool: "boolean",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 
 _encoder = msgspec.json.Encoder()
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
@@ -50,7 +56,9 @@ def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value")
     except UnicodeEncodeError as error:
         raise BadValue("text holds a lone surrogate, which UTF-8 cannot carry", where=where) from error
     if len(data) > limits.max_value_bytes:
-        raise LimitExceeded("max_value_bytes", limits.max_value_bytes, where=where, fix="write a file and return a file_ref")
+        raise LimitExceeded(
+            "max_value_bytes", limits.max_value_bytes, where=where, fix="write a file and return a file_ref"
+        )
     return data
 
 
@@ -95,7 +103,7 @@ def to_plain(value: Any, *, where: str = "value") -> Any:
     Raises:
         BadValue: a member that has no JSON form.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind in type_names or kind is int or kind is float:
         return value
     dump = getattr(value, "model_dump", None)
@@ -109,8 +117,8 @@ def to_plain(value: Any, *, where: str = "value") -> Any:
     return value
 
 
-def _check(value: Any, depth: int, where: str) -> None:
-    kind = type(value)
+def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 - one walk, no calls between cases
+    kind: Any = type(value)
     if kind is str or kind is bool or value is None:
         return
     if kind is int:
@@ -135,7 +143,9 @@ def _check(value: Any, depth: int, where: str) -> None:
                 _check(item, depth - 1, where)
     else:
         raise BadValue(
-            f"{kind.__name__} has no JSON form", where=where, fix="return null, booleans, numbers, text, lists or dicts"
+            f"{kind.__name__} has no JSON form",
+            where=where,
+            fix="return null, booleans, numbers, text, lists or dicts",
         )
 
 

@@ -13,7 +13,11 @@ from skep.errors import BadValue, LimitExceeded
 from skep.limits import Limits
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=20,
 )
@@ -72,7 +76,9 @@ def test_size_and_depth_are_bounded():
         values.encode(cycle)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"nul", b"[NaN]", b'"\xff"', b'"\\ud800"', b"1e400", b"18446744073709551616"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"nul", b"[NaN]", b'"\xff"', b'"\\ud800"', b"1e400", b"18446744073709551616"]
+)
 def test_bad_json_from_outside_is_a_bad_value(text):
     with pytest.raises(BadValue):
         values.decode_untrusted(text)

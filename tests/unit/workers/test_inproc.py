@@ -161,7 +161,7 @@ async def test_values_over_the_limit_fail_the_worker():
 
 
 class Refusing(FakeAttempt):
-    def deliver(self, final):  # noqa: ARG002 - as the port has it
+    def deliver(self, final):
         raise AttemptEnded("closed")
 
 
