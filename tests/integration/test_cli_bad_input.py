@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -150,3 +152,25 @@ def test_a_file_that_is_no_store_is_refused_and_not_touched(skep):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert file.read_text() == "dear friend, " * 100
+
+
+def test_a_full_disk_stops_the_run_says_so_and_the_run_can_be_resumed(skep):
+    skep("ps")
+    skep.write("blobs.py", "def blob(n: int) -> str:\n    return 'x' * 30_000\n")
+    skep.write(
+        "full.yaml",
+        "id: full\nagents: {a: blobs:blob}\nflow:\n"
+        "  fanout:\n    items: $.items\n    bind: $.n\n    body: {step: a, in: {n: $.n}, out: $.x}\n"
+        "    select: $.n\n    out: $.done\n    max_concurrency: 4\n",
+    )
+    items = json.dumps(list(range(200)))
+    command = f"ulimit -f 2000; exec {sys.executable} -m skep run full.yaml --input 'items={items}'"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=skep.folder, env=skep.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("skep: E-JOURNAL-FAILED")
+    (run,) = skep.json("ps")["runs"]
+    assert run["status"] == "interrupted"
+    assert skep.json("resume", run["run_id"])["result"]["done"] == list(range(200))

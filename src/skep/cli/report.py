@@ -20,21 +20,29 @@ KEY_SHOWN = 30
 VALUE_SHOWN = 160
 
 
+class Report:
+    """Which run a command is about, as soon as there is one."""
+
+    run_id: str | None = None
+
+
 @contextmanager
-def reported(as_json: bool) -> Generator[None]:
-    """With `--json`, an error that comes before there is a run is an object on stdout, too."""
+def reported(as_json: bool) -> Generator[Report]:
+    """With `--json`, an error that leaves the block is an object on stdout, too."""
+    report = Report()
     try:
-        yield
+        yield report
     except SkepError as error:
         if as_json:
-            nothing = {
-                "run_id": None,
-                "status": "failed",
-                "result": None,
-                "error": error.to_dict(),
-                "stats": {},
-            }
-            print_json(nothing)
+            print_json(
+                {
+                    "run_id": report.run_id,
+                    "status": "failed" if report.run_id is None else "interrupted",
+                    "result": None,
+                    "error": error.to_dict(),
+                    "stats": {},
+                }
+            )
         raise
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from skep.cli.options import Json, RunId, Store
 
 if TYPE_CHECKING:
+    from skep.cli.report import Report
     from skep.engine.engine import Engine
     from skep.flow.nodes import Node
 
@@ -18,16 +19,17 @@ def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
 
     from skep.cli.report import reported
 
-    with reported(as_json):
-        return asyncio.run(_resume(run_id, store, as_json=as_json, since=time.time_ns() // 1_000_000))
+    with reported(as_json) as report:
+        return asyncio.run(_resume(run_id, store, report, as_json=as_json, since=time.time_ns() // 1_000_000))
 
 
-async def _resume(run_id: str, store: str | None, *, as_json: bool, since: int) -> int:
+async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bool, since: int) -> int:
     from skep.cli.follow import follow
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
         handle = await engine.resume_run(run_id)
+        report.run_id = handle.id
         return await follow(handle, await flow_of(engine, handle.id), as_json=as_json, since=since)
 
 

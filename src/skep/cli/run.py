@@ -9,6 +9,7 @@ import typer
 from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
+    from skep.cli.report import Report
     from skep.engine.engine import Engine
     from skep.errors import BlueprintError
     from skep.flow.load import Loaded
@@ -45,14 +46,20 @@ def run(
     from skep.cli.inputs import read_input
     from skep.cli.report import reported
 
-    with reported(as_json):
+    with reported(as_json) as report:
         given = read_input(inputs or [], input_json)
         options = {"work_dir": _folder(work_dir), "durability": durability, "timeout": timeout}
-        return asyncio.run(_run(file, given, store, as_json=as_json, options=options))
+        return asyncio.run(_run(file, given, store, options, report, as_json=as_json))
 
 
 async def _run(
-    file: str, given: dict[str, Any], store: str | None, *, as_json: bool, options: dict[str, Any]
+    file: str,
+    given: dict[str, Any],
+    store: str | None,
+    options: dict[str, Any],
+    report: Report,
+    *,
+    as_json: bool,
 ) -> int:
     from skep.cli.follow import follow
     from skep.cli.store import open_engine
@@ -66,6 +73,7 @@ async def _run(
             handle = await engine.start(loaded, given, **options)
         except BlueprintError as error:
             raise _placed(error, loaded, file) from error
+        report.run_id = handle.id
         return await follow(handle, loaded.blueprint.flow, as_json=as_json)
 
 
