@@ -35,6 +35,7 @@ def test_a_worker_that_wants_to_end_the_program_fails_its_step_only(skep):
         ("run", "double.yaml", "--work-dir", "none"),
         ("run", "double.yaml", "--store", "mysql://x"),
         ("run", "double.yaml", "--timeout", "0"),
+        ("run", "double.yaml", "--timeout", "1e400"),
         ("run", "double.yaml", "--nonsense"),
         ("run",),
         ("show", "run-none"),

@@ -31,7 +31,7 @@ def run(
     store: Store = None,
     as_json: Json = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds until the run is ended.", min=0.001)
+        float | None, typer.Option(metavar="S", help="Seconds until the run is ended.", min=0.001, max=1e9)
     ] = None,
     durability: Annotated[
         Literal["group", "step"], typer.Option(help="Store finished steps together, or each at once.")
