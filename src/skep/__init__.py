@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from skep import errors as errors
     from skep import flow as flow
     from skep.core.outputs import Artifact, FileRef, Final, Inline, Partial, Progress
+    from skep.core.retry import Backoff, RetryPolicy
     from skep.engine.handle import RunHandle
     from skep.engine.info import RunInfo
+    from skep.errors import RunFailed, SkepError
     from skep.flow.blueprint import Blueprint, parse_blueprint
     from skep.flow.load import Loaded, load_blueprint
     from skep.host import Engine, run, run_sync
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Artifact",
+    "Backoff",
     "Blueprint",
     "Engine",
     "FileRef",
@@ -33,8 +36,11 @@ __all__ = [
     "Loaded",
     "Partial",
     "Progress",
+    "RetryPolicy",
+    "RunFailed",
     "RunHandle",
     "RunInfo",
+    "SkepError",
     "WorkerResult",
     "errors",
     "flow",
@@ -46,6 +52,8 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("Artifact", "FileRef", "Final", "Inline", "Partial", "Progress"), "skep.core.outputs"),
+    **dict.fromkeys(("Backoff", "RetryPolicy"), "skep.core.retry"),
+    **dict.fromkeys(("RunFailed", "SkepError"), "skep.errors"),
     **dict.fromkeys(("Blueprint", "parse_blueprint"), "skep.flow.blueprint"),
     **dict.fromkeys(("Engine", "run", "run_sync"), "skep.host"),
     **dict.fromkeys(("Loaded", "load_blueprint"), "skep.flow.load"),
