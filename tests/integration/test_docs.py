@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def test_the_python_block_runs_and_says_what_it_should(tmp_path):
         check=True,
         timeout=60,
     )
-    assert eval(done.stdout) == {"words": ["hive", "skep"], "lengths": [4, 4], "longest": 4}
+    assert ast.literal_eval(done.stdout) == {"words": ["hive", "skep"], "lengths": [4, 4], "longest": 4}
     assert (tmp_path / "swarm.db").exists()
     assert len([line for line in block.splitlines() if line.strip()]) <= 24
 

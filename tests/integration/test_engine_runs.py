@@ -8,7 +8,7 @@ import pytest
 
 from engines import Agents, blueprint, chain, lit, path, step
 from skep import Engine
-from skep.errors import BlueprintError, RunFailed, RunNotFound
+from skep.errors import BlueprintError, KindNotYet, RunFailed, RunNotFound
 from skep.testing.aio import run
 
 
@@ -330,3 +330,39 @@ def test_strict_refs_off_fails_at_the_step(url):
     info, _ = execute(url, blueprint(step("nobody"), strategy={"strict_refs": False}))
     assert info.status == "failed"
     assert "worker not registered: nobody" in info.error["message"]
+
+
+def test_an_agents_system_prompt_is_rendered_with_the_input(url):
+    async def main():
+        async with Engine.open(url) as engine:
+
+            @engine.agent("speak")
+            async def speak(inv):
+                return inv.system
+
+            agent = {"name": "say", "kind": "python", "spec": {"fn_id": "speak"}}
+            profile = {"system_prompt": "Be {{ mood }}."}
+            document = blueprint(step("say"), agents=[{**agent, "profile": profile}])
+            good = await (await engine.start(document, {"mood": "brief"})).result()
+            bad = await (await engine.start(document, {})).wait()
+            return good["out"], bad.error
+
+    said, error = run(main())
+    assert said == "Be brief."
+    assert "mood" in error["message"]
+
+
+def test_an_unknown_kind_is_dropped_where_kinds_are_not_strict(url):
+    odd = {"name": "odd", "kind": "martian"}
+    with pytest.raises(BlueprintError, match="E-KIND"):
+        execute(url, blueprint(step("echo"), agents=[odd]))
+    info, _ = execute(url, blueprint(step("echo"), agents=[odd], strategy={"strict_kind": False}))
+    assert info.status == "done"
+    with pytest.raises(BlueprintError, match="E-REF"):
+        execute(url, blueprint(step("odd"), agents=[odd], strategy={"strict_kind": False}))
+
+
+def test_a_kind_of_a_later_version_lints_and_does_not_start(url):
+    later = {"name": "later", "kind": "lua", "spec": {}}
+    with pytest.raises(KindNotYet):
+        execute(url, blueprint(step("echo"), agents=[later]))

@@ -23,6 +23,7 @@ from skep.engine.plan import Route
 from skep.engine.subscriptions import Subscriptions
 from skep.engine.tokens import TokenOffice
 from skep.errors import SkepError, WorkerCancelled
+from skep.flow.prompt import slots_for
 from skep.workers.base import CancelToken, Ctx, Previous, error_text
 
 log = logging.getLogger("skep.engine")
@@ -153,7 +154,7 @@ class Dispatcher:
     def _ctx(self, job: Job, channel: Channel) -> Ctx:
         task = job.task
         given: Any = values.decode(job.data)
-        previous = task.previous
+        previous, prompt = task.previous, job.route.prompt
         return Ctx(
             task_id=task.id,
             attempt=task.attempt,
@@ -169,6 +170,6 @@ class Dispatcher:
             last_checkpoint=self.ledger.value(task.checkpoint, task.id) if task.checkpoint else None,
             work_dir=job.work_dir,
             blueprint_dir=job.blueprint_dir,
-            system=job.route.system,
+            system=prompt.render(slots_for(given)) if prompt is not None else None,
             grace=self.ledger.limits.kill_grace,
         )

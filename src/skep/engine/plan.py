@@ -14,16 +14,20 @@ from skep.errors import KindNotYet, NotRegistered
 from skep.flow.agents import AgentDef
 from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
-from skep.flow.lint import lint
+from skep.flow.lint import known_agents, lint
 from skep.flow.load import Loaded
 from skep.flow.problems import as_error
 from skep.flow.program import Program, compile_flow
+from skep.flow.prompt import Prompt, compile_prompt
 from skep.flow.version import canonical_blueprint
 from skep.limits import Limits
 from skep.workers.base import AgentFactory, BuildEnv, Ctx, Spawner, Worker
 
 Link = Callable[[Spawner, Sequence[str]], Spawner]
 """Wraps a base spawner in the layers that the hints name (and the base layers)."""
+
+
+KEPT_PLANS = 64
 
 
 class Route(Struct, frozen=True):
@@ -35,7 +39,8 @@ class Route(Struct, frozen=True):
     retry: RetryPolicy | None = None
     timeout_ms: int | None = None
     on_interrupt: OnInterrupt = "retry"
-    system: str | None = None
+    prompt: Prompt | None = None
+    """The agent's system prompt."""
 
 
 class Plan(Struct, frozen=True):
@@ -72,15 +77,30 @@ class Planner:
         self._limits = limits
         self.registered: dict[str, AgentDef] = {}
         """Agents that code registered; a Blueprint need not declare them."""
+        self._plans: dict[tuple[int, BuildEnv, int], tuple[Blueprint | Loaded, Plan]] = {}
 
     def plan(self, given: Blueprint | Loaded, env: BuildEnv) -> Plan:
         """Check and compile; problems of a `Loaded` one are told with their lines.
+
+        The plans of the last Blueprints are kept, so starting one again and again costs no second look.
 
         Raises:
             BlueprintError: with every problem that lint found.
             KindNotYet: an agent's kind cannot be started by this version.
         """
+        key = (id(given), env, len(self.registered))
+        kept = self._plans.get(key)
+        if kept is not None and kept[0] is given:
+            return kept[1]
         blueprint = given.blueprint if isinstance(given, Loaded) else given
+        self._check(given, blueprint, env)
+        plan = self._compile(blueprint, env)
+        if len(self._plans) >= KEPT_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans[key] = (given, plan)
+        return plan
+
+    def _check(self, given: Blueprint | Loaded, blueprint: Blueprint, env: BuildEnv) -> None:
         trust = "trusted" if env.trusted else "untrusted"
         problems = lint(blueprint, self._catalog, trust=trust, registered=frozenset(self.registered))
         errors = [problem for problem in problems if problem.severity == "error"]
@@ -90,16 +110,17 @@ class Planner:
             raise as_error(located, f"{given.path}{line}")
         if errors:
             raise as_error(errors)
+
+    def _compile(self, blueprint: Blueprint, env: BuildEnv) -> Plan:
         document = canonical_blueprint(blueprint)
-        defs = {**self.registered, **{agent.name: agent for agent in blueprint.agents}}
+        layers = blueprint.spawner_hints.layers
+        agents = {**self.registered, **known_agents(blueprint, self._catalog)}
         return Plan(
             blueprint=blueprint,
             document=document,
             version=values.digest(document),
             program=compile_flow(blueprint.flow, self._limits),
-            routes={
-                name: self._route(agent, blueprint.spawner_hints.layers, env) for name, agent in defs.items()
-            },
+            routes={name: self._route(agent, layers, env) for name, agent in agents.items()},
             link=self._link,
         )
 
@@ -123,8 +144,8 @@ class Planner:
             runs_ahead=base.runs_ahead,
             retry=agent.retry,
             timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,
-            on_interrupt="fail" if agent.on_interrupt == "fail" else "retry",
-            system=agent.profile.system_prompt if agent.profile is not None else None,
+            on_interrupt="retry" if agent.interruption == "retry" else "fail",
+            prompt=compile_prompt(agent.profile.system_prompt) if agent.profile is not None else None,
         )
 
 

@@ -88,7 +88,7 @@ class Ctx(Struct, frozen=True, kw_only=True):
     """The run's `work_dir`, an absolute path."""
     blueprint_dir: str | None = None
     system: str | None = None
-    """The agent's system prompt, not yet rendered."""
+    """The agent's system prompt, rendered with this input; `None` for an agent without a profile."""
     grace: float = 5.0
     """Seconds between the request to end and force."""
     meta: dict[str, Any] = {}

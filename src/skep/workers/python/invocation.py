@@ -63,6 +63,11 @@ class Invocation:
         return self._ctx.prompt
 
     @property
+    def system(self) -> str | None:
+        """The agent's system prompt, rendered with this input; `None` for an agent without a profile."""
+        return self._ctx.system
+
+    @property
     def input(self) -> Any:
         """The step's input as a JSON value; a copy, yours to change."""
         return self._ctx.input
