@@ -103,7 +103,7 @@ def to_plain(value: Any, *, where: str = "value") -> Any:
     Raises:
         BadValue: a member that has no JSON form.
     """
-    kind: Any = type(value)
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind in type_names or kind is int or kind is float:
         return value
     dump = getattr(value, "model_dump", None)
@@ -118,7 +118,7 @@ def to_plain(value: Any, *, where: str = "value") -> Any:
 
 
 def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 - one walk, no calls between cases
-    kind: Any = type(value)
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is str or kind is bool or value is None:
         return
     if kind is int:
