@@ -1,11 +1,13 @@
 # The single entry. `make` alone lists what there is.
 #   make run DIR=path/to/tree     reviews another tree
 #   make test TESTS=tests/unit    runs a part of the tests
+#   make bench BENCH=--quick      a short look
 #   make run PYTHON=python3.12    picks the interpreter (3.11 or newer) for a fresh .venv
 
 PYTHON ?= python3
 DIR := src/skep
 TESTS :=
+BENCH :=
 VENV := .venv
 PEERS := .venv-peers
 PIP_OPTIONS := --quiet --disable-pip-version-check
@@ -28,14 +30,14 @@ run: $(VENV)/.installed-examples
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(TESTS)
 
-lint: $(VENV)/.installed-lint
+lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/basedpyright
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.installed-examples $(PEERS)/.installed
-	$(VENV)/bin/python benchmarks/run.py --peers $(PEERS)/bin/python
+	$(VENV)/bin/python benchmarks/run.py --peers $(PEERS)/bin/python $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(PEERS) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache review.md
