@@ -69,7 +69,7 @@ class EngineState(Struct, kw_only=True):
         """Fold one event in. Events come from a decision that checked them, so this never refuses."""
         if event.at > self.latest:  # noqa: PLR1730 - max() is a call on every step's way
             self.latest = event.at
-        _APPLY[type(event)](self, event)
+        HANDLERS[type(event)](self, event)
 
     def token_record(self, nonce: str) -> TokenRecord | None:
         """The record of a token that is in force: a session's, or that of a live attempt."""
@@ -104,8 +104,9 @@ class EngineState(Struct, kw_only=True):
         """The task has its last status; it leaves memory unless a worker of it may still run."""
         task.status = status
         task.updated_at = at
-        self.end_token(task)
-        if not task.live:
+        if task.live:
+            self.end_token(task)
+        else:
             self.evict(task)
 
     def evict(self, task: TaskState) -> None:
@@ -266,7 +267,7 @@ def _token_revoked(state: EngineState, e: ev.TokenRevoked) -> None:
     state.tokens[e.nonce].revoked = True
 
 
-_APPLY: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
+HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
     ev.RunStarted: _run_started,
     ev.RunRecovered: _run_recovered,
     ev.RunCancelRequested: _run_cancel_requested,

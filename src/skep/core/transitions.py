@@ -169,7 +169,8 @@ def complete_attempt(
         raise InvalidTransition(f"task {task.id} has no live attempt")
     if task.status == "cancelled":
         return (_completed(task, at, Failure("cancelled")),)
-    ended = _ended(task, failure, at, delivered or task.final)
+    failure = judge(failure, delivered or task.final)
+    ended = _passed(task, at) if failure is None else _failed(task, failure, at)
     if delivered is None:
         return ended
     return (ev.WorkerOutput(at=at, task_id=task.id, attempt=task.attempt, event=delivered), *ended)
@@ -184,10 +185,12 @@ def judge(failure: Failure | None, final: Final | None) -> Failure | None:
     return None if final.ok else Failure("blocked")
 
 
-def _ended(task: TaskState, failure: Failure | None, at: int, final: Final | None) -> tuple[ev.Event, ...]:
-    failure = judge(failure, final)
-    if failure is None:
-        return (_completed(task, at, None), ev.TaskPass(at=at, task_id=task.id))
+def _passed(task: TaskState, at: int) -> tuple[ev.Event, ...]:
+    completed = ev.TaskAttemptCompleted(at=at, task_id=task.id, attempt=task.attempt, ok=True)
+    return (completed, ev.TaskPass(at=at, task_id=task.id))
+
+
+def _failed(task: TaskState, failure: Failure, at: int) -> tuple[ev.Event, ...]:
     if failure.reason == "cancelled":
         return (ev.TaskCancelled(at=at, task_id=task.id), _completed(task, at, failure))
     if failure.reason in task.retry.on and task.failures + 1 < task.retry.max_attempts:
@@ -227,11 +230,7 @@ def request_cancel(state: EngineState, run_id: str, reason: str, at: int) -> tup
     return (ev.RunCancelRequested(at=at, run_id=run_id, reason=reason),)
 
 
-def _completed(
-    task: TaskState, at: int, failure: Failure | None, retry_at: int | None = None
-) -> ev.TaskAttemptCompleted:
-    if failure is None:
-        return ev.TaskAttemptCompleted(at=at, task_id=task.id, attempt=task.attempt, ok=True)
+def _completed(task: TaskState, at: int, failure: Failure, retry_at: int | None = None) -> ev.Event:
     return ev.TaskAttemptCompleted(
         at=at,
         task_id=task.id,

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
-    __slots__ = ("_attempt", "_closed", "_dispatcher", "_streamed", "_task", "_work_dir", "delivered")
+    __slots__ = (
+        "_attempt",
+        "_closed",
+        "_dispatcher",
+        "_inline_bytes",
+        "_streamed",
+        "_task",
+        "_work_dir",
+        "delivered",
+    )
 
     def __init__(self, dispatcher: Dispatcher, task: TaskState, work_dir: str | None) -> None:
         self._dispatcher = dispatcher
@@ -31,6 +40,7 @@ class Channel:
         self._attempt = task.attempt
         self._work_dir = work_dir
         self._closed = False
+        self._inline_bytes = dispatcher.ledger.limits.inline_value_bytes
         self._streamed = 0
         self.delivered: Final | None = None
 
@@ -46,10 +56,16 @@ class Channel:
         self._record(events, by=None)
 
     def deliver(self, final: Final) -> None:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         transitions.check_live(self._task, self._attempt)
-        self._record_delivered()
-        self.delivered = Final(self._taken_in(final.content), final.ok)
+        if self.delivered is not None:
+            self._record_delivered()
+        content = final.content
+        if type(content) is Inline and len(memoryview(content.value)) <= self._inline_bytes:
+            self.delivered = final
+        else:
+            self.delivered = Final(self._taken_in(content), final.ok)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by)

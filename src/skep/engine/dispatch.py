@@ -121,7 +121,7 @@ class Dispatcher:
             log.warning("starting %s raised", task.agent, exc_info=error)
             return job.end_failure() or Failure("error", f"spawner raised {error_text(error)}", "E-SPAWN")
         else:
-            return job.end_failure()
+            return job.end_failure() if job.cancel.reason is not None else None
         finally:
             channel.close()
             if timer is not None:

@@ -35,10 +35,10 @@ class RunFold:
         self._ledger.release(event.run_id)
 
     def _settled(self, event: ev.Event, kind: type, task: TaskState) -> Settled | None:
-        if kind is ev.TaskPass:
-            return self._with_value(task, "pass")
         if kind is ev.TaskAttemptCompleted:
             return _plain(task, "cancelled", None) if task.status == "cancelled" else None
+        if kind is ev.TaskPass:
+            return self._with_value(task, "pass")
         if isinstance(event, ev.TaskBlocked):
             if event.reason == "blocked":
                 return self._with_value(task, "blocked")

@@ -128,7 +128,9 @@ class RunDriver:
             return self.ledger.append(self.log, batch, row)
         finally:
             self._in_transition = False
-            self.ledger.measured("run.commit", started)
+            milliseconds = (time.perf_counter() - started) * 1000
+            if milliseconds > self.ledger.limits.max_hold_ms:
+                self.ledger.held(f"commit of {self.log}", milliseconds)
 
     def replay(self, version: int, event: ev.Event) -> None:
         """Take in an event that is already recorded; `reconcile` acts on where that leads."""
