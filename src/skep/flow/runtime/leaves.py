@@ -77,6 +77,8 @@ _SMALL_COUNT, _SMALL_TEXT = 64, 1_024
 def _check_size(value: Any, limits: Limits) -> None:
     """Refuse what is endless as JSON. A small flat object, the usual input, is let through at a glance."""
     kind = values.type_of(value)
+    if kind is int or value is None:
+        return
     if kind is dict and len(value) <= _SMALL_COUNT:
         for item in value.values():
             inner = values.type_of(item)
