@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def perform(folder: Path) -> int:
     finally:
         _end(host)
     if crash is None:
-        typer.echo("the run ended before it could be killed", err=True)
+        typer.echo("skep: the run did not get to where it should be killed", err=True)
         return exits.FAILED
     typer.echo(
         f"\n\nkill -9 {host.pid}: the host is gone. {plural(len(crash.ended), 'step')} had ended, "
@@ -77,11 +78,12 @@ def _end(host: subprocess.Popen[bytes]) -> None:
 
 
 async def _kill_in_the_middle(host: subprocess.Popen[bytes], folder: Path) -> _Crash | None:
-    """Wait until the slow step is in flight, then kill; `None` if the host ended before."""
+    """Wait until the slow step is in flight, then kill; `None` if it never is."""
     from skep.cli.store import open_engine
 
-    async with asyncio.timeout(PATIENCE), open_engine(None) as engine:
-        while host.poll() is None:
+    deadline = time.monotonic() + PATIENCE
+    async with open_engine(None) as engine:
+        while host.poll() is None and time.monotonic() < deadline:
             seen = await _seen(engine, folder)
             if seen is not None and SLOW_STEP in seen.in_flight:
                 os.kill(host.pid, signal.SIGKILL)

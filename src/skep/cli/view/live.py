@@ -37,7 +37,7 @@ class LiveTree:
         self._view.apply(item)
 
     def stopping(self) -> None:
-        self._hint = "cancelling, waiting for the workers; Ctrl-C again stops hard"
+        self._hint = "cancelling; Ctrl-C again stops hard"
 
     def draw(self) -> None:
         """Draw the run as it stands."""

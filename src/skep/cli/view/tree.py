@@ -12,6 +12,8 @@ from skep.cli.text import duration, plural, visible
 from skep.cli.view.model import PlaceView, RunView, TaskView
 from skep.cli.view.outline import Spot
 
+FUNCTION = "worker fn returned error: "
+"""How a Python worker's problem begins; a line has no room for what all have in common."""
 LABEL_WIDTH = 26
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _GLYPHS = {
@@ -112,7 +114,8 @@ class Tree:
         if task.state == "retrying" and task.retry_at is not None:
             line.append(f"  again in {duration(task.retry_at - now)}", style="yellow")
         if task.problem and task.state != "running":
-            line.append(f"  {visible(task.problem, 200)}", style="red" if task.ended else "yellow")
+            problem = visible(task.problem.removeprefix(FUNCTION), 200)
+            line.append(f"  {problem}", style="red" if task.ended else "yellow")
         elif task.note:
             line.append(f"  {visible(task.note, 200)}", style="bright_black")
 
