@@ -73,7 +73,7 @@ def parse_expression(text: str, limits: Limits = DEFAULT_LIMITS) -> ops.Expr:
         column = min(max((error.offset or 1) - 1, 1), len(text))
         message = f"expression cannot be read at column {column}, near {text[column - 1 : column + 19]!r}"
         raise BadSyntax(message, fix=_SHAPE) from error
-    except (RecursionError, MemoryError, ValueError) as error:
+    except (RecursionError, MemoryError, ValueError, SystemError) as error:
         raise too_deep(limits.max_blueprint_depth, 1) from error
     return _Converter(text, scanned.atoms, limits).expr(tree.body, limits.max_blueprint_depth)
 
