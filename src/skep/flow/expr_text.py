@@ -68,14 +68,22 @@ def parse_expression(text: str, limits: Limits = DEFAULT_LIMITS) -> ops.Expr:
         raise BadSyntax("expression is empty", fix="write null, or \"''\" for empty text")
     scanned = scan(text, FUNCTIONS, limits)
     try:
-        tree = ast.parse(scanned.source, mode="eval")
+        tree = _parse(scanned.source)
     except SyntaxError as error:
         column = min(max((error.offset or 1) - 1, 1), len(text))
         message = f"expression cannot be read at column {column}, near {text[column - 1 : column + 19]!r}"
         raise BadSyntax(message, fix=_SHAPE) from error
-    except (RecursionError, MemoryError, ValueError, SystemError) as error:
+    except (RecursionError, MemoryError, ValueError) as error:
         raise too_deep(limits.max_blueprint_depth, 1) from error
     return _Converter(text, scanned.atoms, limits).expr(tree.body, limits.max_blueprint_depth)
+
+
+def _parse(source: str) -> ast.Expression:
+    try:
+        return ast.parse(source, mode="eval")
+    except SystemError:
+        # CPython 3.11 counts the depth of all its parsers together: another thread's made this one fail.
+        return ast.parse(source, mode="eval")
 
 
 _SHAPE = "write it like $.verdict == 'pass' and $.round < 3"
