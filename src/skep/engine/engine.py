@@ -83,7 +83,7 @@ class Engine(Acts):
         self.subscriptions.end()
         await self.journal.close()
         for driver in self.drivers.values():
-            driver.fail(InvalidTransition(f"the engine closed under run {driver.run_id}", fix="skep resume"))
+            driver.leave()
 
     # -- runs ----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from skep.engine.dispatch import Dispatcher
 from skep.engine.fold import RunFold
 from skep.engine.info import RunInfo, summary_of
 from skep.engine.plan import Plan, Route
-from skep.errors import SkepError
+from skep.errors import InvalidTransition, SkepError
 from skep.flow.inputs import Changes, Ended, Want
 from skep.flow.machine import Machine
 from skep.ids import new_id, new_nonce
@@ -175,13 +175,19 @@ class RunDriver:
     def arm_deadline(self) -> None:
         """End the run as `timeout` when its deadline has come."""
         if self.is_open and self.state.deadline is not None:
-            self._deadline = self.ledger.clock.call_at(self.state.deadline, lambda: self.cancel("timeout"))
+            self._deadline = self.ledger.clock.call_at(self.state.deadline, self._time_out)
 
     async def close(self) -> None:
         """End all workers and leave the run as a crash would: another owner may take it up."""
         self._disarm()
         self.attempts.stop()
         await self.attempts.stopped()
+
+    def leave(self) -> None:
+        """The engine has closed: whoever still waits is told how to go on."""
+        if not self.finished.done():
+            what = f"the engine closed under run {self.run_id}"
+            self.finished.set_exception(InvalidTransition(what, fix=f"skep resume {self.run_id}"))
 
     def fail(self, error: BaseException) -> None:
         """The run cannot go on here (the journal failed, another owner, a defect): end the workers, tell who waits."""
@@ -247,6 +253,12 @@ class RunDriver:
             return
         if not self.finished.done():
             self.finished.set_result(info)
+
+    def _time_out(self) -> None:
+        try:
+            self.cancel("timeout")
+        except SkepError as error:
+            self.fail(error)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
