@@ -108,6 +108,9 @@ class Worker(Protocol):
     async def join(self) -> None:
         """Wait for the end, cleanup included; once.
 
+        Waiting may be what performs the work. So whoever needs the end by a certain time asks for it by
+        `cancel_token` and keeps a timer of its own: a function that ignores that can hold its joiner up.
+
         Raises:
             WorkerFailed: it ended without doing its work.
             WorkerCancelled: it was cancelled.

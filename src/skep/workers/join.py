@@ -18,7 +18,7 @@ class JoinHandler:
         completion: resolves when the worker has ended, cleanup included; for futures see `Completion.of`.
     """
 
-    __slots__ = ("_joined", "cancel_token", "completion", "id")
+    __slots__ = ("_joined", "cancel_token", "completion", "id", "left_behind")
 
     def __init__(
         self, worker_id: str, cancel: CancelToken, completion: Completion | asyncio.Future[Outcome]
@@ -26,10 +26,12 @@ class JoinHandler:
         self.id = worker_id
         self.cancel_token = cancel
         self.completion = completion if isinstance(completion, Completion) else Completion.of(completion)
+        self.left_behind = False
+        """The worker goes on after its completion was resolved, and with it who performs it by waiting."""
         self._joined = False
 
-    def claim(self) -> Completion:
-        """Take the right to join over, as `wrap_join` does.
+    def claim(self) -> None:
+        """Take the right to join over, as `wrap_join` does: whoever has it waits by `outcome`.
 
         Raises:
             AlreadyJoined: somebody has it.
@@ -37,10 +39,14 @@ class JoinHandler:
         if self._joined:
             raise AlreadyJoined(f"worker {self.id} was joined before", fix="join a worker, or wrap it, once")
         self._joined = True
-        return self.completion
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end; for who has claimed it, who may ask again after being cancelled."""
+        return await self.completion.wait()
 
     async def join(self) -> None:
         """Wait for the end; see `Worker.join`."""
-        outcome = await self.claim().wait()
+        self.claim()
+        outcome = await self.outcome()
         if outcome is not None:
             raise outcome

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from skep.errors import AlreadyJoined, WorkerCancelled, WorkerError
-from skep.workers.cancel import CancelToken
-from skep.workers.completion import Completion, Outcome, failed, is_being_cancelled
+from skep.workers.completion import Outcome, failed, is_being_cancelled
 from skep.workers.join import JoinHandler
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def wrap_join(worker: Worker, post: Post, *, name: str = "(unnamed)") -> Worker:
         AlreadyJoined: too late, `worker` was joined.
     """
     if not isinstance(worker, _Wrapped):
-        worker = _Wrapped(worker.id, worker.cancel_token, _claim(worker))
+        worker = _Wrapped(_claim(worker))
     worker.add(name, post)
     return worker
 
@@ -42,18 +41,18 @@ class _Wrapped:
     joins or the joiner is cancelled) goes on where the one before stopped.
     """
 
-    __slots__ = ("_completion", "_joined", "_next", "_outcome", "_posts", "_rest", "cancel_token", "id")
+    __slots__ = ("_inner", "_joined", "_next", "_outcome", "_posts", "_rest", "cancel_token", "id")
 
-    def __init__(self, worker_id: str, cancel: CancelToken, completion: Completion) -> None:
-        self.id = worker_id
-        self.cancel_token = cancel
-        self._completion = completion
+    def __init__(self, inner: JoinHandler) -> None:
+        self.id = inner.id
+        self.cancel_token = inner.cancel_token
+        self._inner = inner
         self._posts: list[tuple[str, Post]] = []
         self._next = 0
         self._outcome: Outcome = None
         self._joined = False
         self._rest: asyncio.Task[Outcome] | None = None
-        completion.on_resolved(self._ended)
+        inner.completion.on_resolved(self._ended)
 
     def add(self, name: str, post: Post) -> None:
         if self._joined:
@@ -67,6 +66,8 @@ class _Wrapped:
             raise AlreadyJoined(f"worker {self.id} was joined before")
         self._joined = True
         try:
+            if self._rest is None:
+                await self._inner.outcome()
             outcome = await (self._end() if self._rest is None else asyncio.shield(self._rest))
         except asyncio.CancelledError:
             if self._rest is None:
@@ -76,7 +77,8 @@ class _Wrapped:
             raise outcome
 
     def _ended(self) -> None:
-        if not self._joined:
+        """Go on without the joiner when there is none, or it is held up by a worker that does not stop."""
+        if not self._joined or self._inner.left_behind:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -86,7 +88,7 @@ class _Wrapped:
 
     async def _end(self) -> Outcome:
         posts, turn = self._posts, self._next
-        outcome = self._outcome if turn else await self._completion.wait()
+        outcome = self._outcome if turn else await self._inner.outcome()
         while turn < len(posts):
             name, post = posts[turn]
             self._next = turn = turn + 1
@@ -116,11 +118,13 @@ async def _after(name: str, post: Post, outcome: Outcome) -> Outcome:
         return failed(error, f"layer {name}: ")
 
 
-def _claim(worker: Worker) -> Completion:
-    """The completion of a worker; one task joins a worker of another make, which has none."""
-    if isinstance(worker, JoinHandler):
-        return worker.claim()
-    return Completion.of(asyncio.get_running_loop().create_task(_joined(worker)))
+def _claim(worker: Worker) -> JoinHandler:
+    """The worker's join, taken over; one of another make, without a completion, is joined by a task."""
+    if not isinstance(worker, JoinHandler):
+        joining = asyncio.get_running_loop().create_task(_joined(worker))
+        worker = JoinHandler(worker.id, worker.cancel_token, joining)
+    worker.claim()
+    return worker
 
 
 async def _joined(worker: Worker) -> Outcome:

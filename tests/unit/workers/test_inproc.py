@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -444,40 +444,63 @@ async def test_a_coroutine_that_ignores_its_cancellation_is_left_behind():
         ended.set()
         raise ValueError("late")
 
-    attempt = FakeAttempt()
-    ctx = make_ctx(channel=attempt, grace=0.02)
-    spawner = InProcSpawner(stubborn)
-    worker = wrap_join(await spawner.spawn(ctx), same)
-    asyncio.get_running_loop().call_later(0.01, ctx.cancel_token.cancel)
-    with pytest.raises(WorkerCancelled):
-        await worker.join()
-    assert spawner.abandoned == 1
-    attempt.close()
-    release.set()
-    await ended.wait()
-    await asyncio.sleep(0)
-    gc.collect()
-    assert unhandled == []
-    assert attempt.outputs == []
+    for joined in (False, True):
+        release.clear()
+        ended.clear()
+        outcomes = asyncio.Queue()
+
+        async def note(outcome, outcomes=outcomes):
+            outcomes.put_nowait(outcome)
+            return outcome
+
+        attempt = FakeAttempt()
+        ctx = make_ctx(channel=attempt, grace=0.02)
+        spawner = InProcSpawner(stubborn)
+
+        async def perform(ctx=ctx, spawner=spawner, note=note, joined=joined):
+            worker = wrap_join(wrap_join(await spawner.spawn(ctx), note), note)
+            if joined:
+                await worker.join()
+
+        performing = asyncio.ensure_future(perform())
+        asyncio.get_running_loop().call_later(0.01, ctx.cancel_token.cancel)
+        assert isinstance(await outcomes.get(), WorkerCancelled)
+        assert isinstance(await outcomes.get(), WorkerCancelled)
+        assert spawner.abandoned == 1
+        attempt.close()
+        release.set()
+        await ended.wait()
+        with pytest.raises(WorkerCancelled) if joined else nullcontext():
+            await performing
+        await asyncio.sleep(0)
+        gc.collect()
+        assert outcomes.empty()
+        assert unhandled == []
+        assert attempt.outputs == []
 
 
 @in_loop
 async def test_joined_directly_it_is_told_by_its_completion():
-    release = asyncio.Event()
+    release, spawned = asyncio.Event(), []
 
     async def stubborn():
         while not release.is_set():
             with suppress(asyncio.CancelledError):
                 await release.wait()
 
+    async def perform():
+        spawned.append(await InProcSpawner(stubborn).spawn(ctx))
+        await spawned[0].join()
+
     ctx = make_ctx(grace=0.02)
-    worker = await InProcSpawner(stubborn).spawn(ctx)
-    joining = asyncio.ensure_future(worker.join())
+    performing = asyncio.ensure_future(perform())
+    await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(0.01, ctx.cancel_token.cancel)
-    assert isinstance(await worker.completion.wait(), WorkerCancelled)
+    assert isinstance(await spawned[0].completion.wait(), WorkerCancelled)
+    assert not performing.done()
     release.set()
     with pytest.raises(WorkerCancelled):
-        await joining
+        await performing
 
 
 @in_loop
@@ -548,10 +571,48 @@ async def test_a_task_cancelled_from_elsewhere_closes_the_channel():
         await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
-    worker = wrap_join(await InProcSpawner(f).spawn(make_ctx()), same)
-    joining = asyncio.ensure_future(worker.join())
+    worker = await InProcSpawner(f).spawn(make_ctx())
     await started.wait()
-    (task,) = asyncio.all_tasks() - before - {joining}
+    (task,) = asyncio.all_tasks() - before
     task.cancel()
     with pytest.raises(WorkerFailed, match="worker completion channel closed"):
-        await joining
+        await worker.join()
+
+
+@in_loop
+async def test_cancelling_the_joiner_ends_what_it_performs_and_layers_hear_of_it():
+    started, outcomes = asyncio.Event(), asyncio.Queue()
+
+    async def f():
+        started.set()
+        await asyncio.Event().wait()
+
+    async def note(outcome):
+        outcomes.put_nowait(outcome)
+        return outcome
+
+    async def perform_in_one_turn():
+        worker = await InProcSpawner(f).spawn(make_ctx())
+        await wrap_join(worker, note).join()
+
+    performing = asyncio.ensure_future(perform_in_one_turn())
+    await started.wait()
+    performing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await performing
+    assert (await outcomes.get()).what == "worker completion channel closed"
+    assert outcomes.empty()
+
+
+@in_loop
+async def test_a_cancel_from_inside_is_for_the_next_wait():
+    async def f(inv: Invocation):
+        inv.cancel_token.cancel("by itself")
+        await asyncio.Event().wait()
+
+    for wrapped in (False, True):
+        worker = await InProcSpawner(f).spawn(make_ctx())
+        with pytest.raises(WorkerCancelled, match="by itself"):
+            await (wrap_join(worker, same) if wrapped else worker).join()
+        assert asyncio.current_task().cancelling() == 0
+        await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from skep.errors import WorkerFailed
 from skep.ids import WORKER, new_id
-from skep.workers.base import Completion, Ctx, JoinHandler
+from skep.workers.base import Completion, Ctx, JoinHandler, Outcome
 from skep.workers.completion import CHANNEL_CLOSED, is_being_cancelled
 from skep.workers.python.ending import FUNCTION, INPUT, RESULT, ending
 from skep.workers.python.invocation import Invocation
@@ -36,15 +36,11 @@ class CoroutineWorker(JoinHandler):
         self._start = asyncio.get_running_loop().call_soon(self._start_task)
         ctx.cancel_token.on_cancel(self._cancel)
 
-    async def join(self) -> None:
-        """Wait for the end; see `Worker.join`."""
-        completion = self.claim()
-        if self._task is None and not completion.resolved:
+    async def outcome(self) -> Outcome:
+        """Perform the function as part of who waits, unless it has begun already."""
+        if self._task is None and not self.completion.resolved:
             await self._run_here()
-        else:
-            await completion.wait()
-        if completion.outcome is not None:
-            raise completion.outcome
+        return await self.completion.wait()
 
     async def _run_here(self) -> None:
         self._start.cancel()
@@ -107,6 +103,7 @@ class CoroutineWorker(JoinHandler):
         if self._task is not None:
             _left_behind.add(self._task)
             self._task.add_done_callback(_left_behind.discard)
+        self.left_behind = True
         self._spawner.left_behind(self._ctx)
         self.completion.resolve(ending(self.cancel_token))
 

@@ -47,7 +47,7 @@ class Parameters:
         self._rest: Any = None
         self._names: list[str] = []
         self._required: list[str] = []
-        fields: list[tuple[str, Any, Any]] = []
+        fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         for parameter in self._signature(function):
             hint = hints.get(parameter.name, Any)
             self._check_kind(parameter)
@@ -59,7 +59,9 @@ class Parameters:
                 self._names.append(parameter.name)
                 if parameter.default is parameter.empty:
                     self._required.append(parameter.name)
-                fields.append((parameter.name, hint, UNSET))
+                    fields.append((parameter.name, hint))
+                else:
+                    fields.append((parameter.name, hint, UNSET))
         self._type = self._struct(fields)
         self._single = self._names[0] if len(self._names) == 1 and self._rest is None else None
         self._single_is_object = self._single is not None and _is_object(fields[0][1])
@@ -79,21 +81,27 @@ class Parameters:
 
     def _from_input(self, given: Any) -> dict[str, Any]:
         members = self._members(given)
-        missing = [name for name in self._required if name not in members]
-        if missing:
-            raise self._misfit(f"{missing[0]!r} is missing")
-        known = {name: members[name] for name in self._names if name in members}
-        rest = {key: value for key, value in members.items() if key not in known}
-        if rest and self._rest is None:
-            raise self._misfit(f"unknown key {next(iter(rest))!r}")
+        rest: dict[str, Any] = {}
+        if self._rest is not None:
+            rest = {key: value for key, value in members.items() if key not in self._names}
+            members = {key: value for key, value in members.items() if key in self._names}
         try:
-            filled = msgspec.convert(known, self._type, str_keys=True, dec_hook=_decode_foreign)
-            arguments = {name: getattr(filled, name) for name in known}
+            filled = msgspec.convert(members, self._type, str_keys=True, dec_hook=_decode_foreign)
+            arguments = {name: getattr(filled, name) for name in members}
             if rest:
                 arguments |= msgspec.convert(rest, self._rest, str_keys=True, dec_hook=_decode_foreign)
         except msgspec.ValidationError as error:
-            raise self._misfit(str(error)) from error
+            raise self._misfit(self._reason(members, error)) from error
         return arguments
+
+    def _reason(self, members: dict[str, Any], error: msgspec.ValidationError) -> str:
+        for name in self._required:
+            if name not in members:
+                return f"{name!r} is missing"
+        for key in members:
+            if key not in self._names:
+                return f"unknown key {key!r}"
+        return str(error)
 
     def _members(self, given: Any) -> dict[str, Any]:
         if given is None and not self._required:
@@ -112,9 +120,9 @@ class Parameters:
         except ValueError as error:
             raise self._unusable(str(error)) from error
 
-    def _struct(self, fields: list[tuple[str, Any, Any]]) -> type[Struct]:
+    def _struct(self, fields: Iterable[tuple[str, Any] | tuple[str, Any, Any]]) -> type[Struct]:
         try:
-            struct = msgspec.defstruct("Parameters", fields, kw_only=True)
+            struct = msgspec.defstruct("Parameters", fields, kw_only=True, forbid_unknown_fields=True)
             msgspec.json.schema(struct, schema_hook=_check_foreign)
             if self._rest is not None:
                 msgspec.json.schema(self._rest, schema_hook=_check_foreign)
