@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +110,14 @@ def is_being_cancelled() -> bool:
     """Whether a `CancelledError` was meant for the current task, not raised by the code that it runs."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def absorb_cancel(asked: int = 0) -> None:
+    """Take back what cancels the current task beyond `asked` requests, one that is yet to come included."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling() <= asked:
+        return
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    while task.cancelling() > asked:
+        task.uncancel()

@@ -398,6 +398,26 @@ async def test_a_cancelled_function_may_clean_up_and_its_own_error_is_told():
 
 
 @in_loop
+async def test_who_ends_within_the_grace_is_not_counted_as_left_behind():
+    async def waits():
+        await asyncio.Event().wait()
+
+    def polls(inv: Invocation):
+        while not inv.cancel_token.cancelled:
+            threading.Event().wait(0.001)
+
+    for function in (waits, polls):
+        spawner, ctx = InProcSpawner(function), make_ctx(grace=0.05)
+        worker = await spawner.spawn(ctx)
+        await asyncio.sleep(0.01)
+        ctx.cancel_token.cancel()
+        with pytest.raises(WorkerCancelled):
+            await worker.join()
+        await asyncio.sleep(0.06)
+        assert spawner.abandoned == 0
+
+
+@in_loop
 async def test_a_result_after_the_cancel_is_ignored():
     async def f():
         try:

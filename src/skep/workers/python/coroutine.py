@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skep.errors import WorkerFailed
 from skep.ids import WORKER, new_id
 from skep.workers.base import Completion, Ctx, JoinHandler, Outcome
-from skep.workers.completion import CHANNEL_CLOSED, is_being_cancelled
+from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel, is_being_cancelled
 from skep.workers.python.ending import FUNCTION, INPUT, RESULT, ending
 from skep.workers.python.invocation import Invocation
 from skep.workers.python.result import final_of
@@ -44,14 +44,15 @@ class CoroutineWorker(JoinHandler):
 
     async def _run_here(self) -> None:
         self._start.cancel()
-        self._task = asyncio.current_task()
-        asked = self._task.cancelling() if self._task is not None else 0
+        task = self._task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
         await _InContext(self._perform())
-        if self._task is None or self._task.cancelling() <= asked:
+        if task is None or task.cancelling() <= asked:
             return
-        if self.cancel_token.reason is None:
+        if self.cancel_token.reason is None and self.completion.outcome is not None:
             raise asyncio.CancelledError
-        self._task.uncancel()
+        # Meant for the function, by its token or by itself, and not for its joiner.
+        await absorb_cancel(asked)
 
     def _start_task(self) -> None:
         if self._task is None and not self.completion.resolved:

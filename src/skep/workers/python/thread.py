@@ -54,8 +54,6 @@ class ThreadWorker(JoinHandler):
             self._loop.call_soon_threadsafe(self._deliver, final, outcome)
 
     def _deliver(self, final: Final | None, outcome: Outcome) -> None:
-        if self.completion.resolved:
-            return
         if final is not None and self.cancel_token.reason is None:
             try:
                 self._ctx.channel.deliver(final)
