@@ -28,7 +28,7 @@ def chain(steps: int) -> Blueprint:
     below = {"op": "lt", "lhs": at("$.state.n"), "rhs": {"op": "lit", "value": steps}}
     body = {"kind": "step", "ref": "inc", "in": at("$.state"), "out": at("$.state")}
     return blueprint(
-        "chain", {"kind": "loop", "counter": at("$.turn"), "cond": below, "body": body, "max": steps + 1}
+        "chain", {"kind": "loop", "counter": at("$.turn"), "cond": below, "body": body, "max": steps}
     )
 
 
