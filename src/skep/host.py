@@ -67,7 +67,7 @@ class Engine(BaseEngine):
         limits: Limits = DEFAULT_LIMITS,
         layers: LayerRegistry | None = None,
     ) -> None:
-        self.agents = PythonAgents()
+        self.agents = PythonAgents(limits)
         self.layers = layers or standard_layers()
         planner = Planner(
             standard_factories(self.agents), standard_catalog(self.layers), self.layers.link, limits
@@ -122,7 +122,7 @@ class Engine(BaseEngine):
         await self.start_up()
         try:
             if recover == ALL:
-                self.background(self.recover_all())
+                self.background.run(self.recover_all())
             elif recover != NONE:
                 await self.resume_run(recover)
             yield self
