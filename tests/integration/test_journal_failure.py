@@ -286,7 +286,7 @@ async def test_reading_needs_an_open_store_and_makes_none(path):
         for read in (
             journal.read("run:a"),
             journal.list_runs(),
-            journal.changed(),
+            journal.watch().changed(),
             journal.get_blob("0" * 64),
         ):
             with pytest.raises(JournalFailed, match="not open"):

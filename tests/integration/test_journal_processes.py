@@ -25,7 +25,8 @@ async def test_writers_on_different_logs_lose_nothing(tmp_path):
     logs = ["run:a", "run:b"]
     children = [start(store, log) for log in logs]
     async with opened(SqliteJournal(store)) as journal:
-        version = 0
+        version, watch = 0, journal.watch()
+        await watch.changed()
         while any(child.poll() is None for child in children):
             version += 1
             await journal.flushed(journal.append("run:ours", version, events(f"run:ours {version}")))
@@ -39,5 +40,5 @@ async def test_writers_on_different_logs_lose_nothing(tmp_path):
             assert names(found) == [f"{log} {number}" for number in range(1, len(found) + 1)]
         positions = [item.position for item in await journal.read_all(0, 100_000)]
         assert positions == sorted(positions)
-        assert await journal.changed()
+        assert await watch.changed()
         assert {row.run_id: row.interrupted for row in await journal.list_runs()} == {"a": True, "b": True}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from skep.core.outputs import Artifact, ContentRef, Final
 from skep.core.retry import RetryPolicy
@@ -124,10 +124,11 @@ class TaskAttemptCompleted(Event, frozen=True, tag="task_attempt_completed"):
 
 
 class TaskAttemptInterrupted(Event, frozen=True, tag="task_attempt_interrupted"):
-    """The host died under the attempt."""
+    """The host died under the attempt, or closed in an orderly way (`counted` false)."""
 
     task_id: str
     attempt: int
+    counted: bool = True
 
 
 class TaskPass(Event, frozen=True, tag="task_pass"):
@@ -198,5 +199,3 @@ AnyEvent = (
 )
 
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
-
-RAW_NULL = Raw(b"null")

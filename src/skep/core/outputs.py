@@ -70,8 +70,6 @@ class Final(Struct, frozen=True, tag_field="type", tag="final"):
 
 OutputEvent = Progress | Partial | Artifact | Final
 
-STREAMED = (Progress, Partial)
-
 _decoder = json.Decoder(OutputEvent)
 
 

@@ -7,24 +7,30 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from skep.errors import SkepError
+from skep.engine.info import ENDED
+from skep.errors import Fenced, SkepError
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
+    from skep.engine.run import RunDriver
     from skep.journal.base import InboxMessage
 
 log = logging.getLogger("skep.engine")
 
 POLL_SECONDS = 0.2
 """How often the store is asked whether another process wrote; only while a run of ours is open."""
+LONGEST_PAUSE = 10.0
+"""Seconds between two attempts when the inbox cannot be read; it begins with `POLL_SECONDS` and doubles."""
 
 
 class InboxPump:
-    """Reads the inbox of our logs whenever the store has been written to by somebody else."""
+    """Reads the inbox of our logs whenever the store has been written to, or our logs are others than before."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._task: asyncio.Task[None] | None = None
+        self._looked: set[str] = set()
+        """The logs that were ours at the last look: one that has ended since may have messages left."""
 
     def start(self) -> None:
         """Begin, unless it is going on."""
@@ -32,38 +38,82 @@ class InboxPump:
             self._task = asyncio.get_running_loop().create_task(self._pump())
 
     async def stop(self) -> None:
+        """End it, however it fares."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _pump(self) -> None:
-        engine = self._engine
-        first = True
-        while engine.drivers:
+        watch = self._engine.journal.watch()
+        pause, due = POLL_SECONDS, False
+        while self._engine.drivers or self._looked:
             try:
-                if first or await engine.journal.changed():
+                # What was seen to change is owed until it has been read.
+                due = await watch.changed() or due or self._ours() != self._looked
+                if due:
                     await self._take_all()
-            except SkepError as error:
-                log.error("the inbox cannot be read any more: %s", error)  # noqa: TRY400 - the message says it
-                return
-            first = False
-            await asyncio.sleep(POLL_SECONDS)
+                pause, due = POLL_SECONDS, False
+            except Exception as error:  # noqa: BLE001 - whatever it is, later messages must not be lost to it
+                pause, due = min(2 * pause, LONGEST_PAUSE), True
+                self._failed(f"the inbox cannot be read, again in {pause:.1f} s", error)
+            await asyncio.sleep(pause)
+
+    def _ours(self) -> set[str]:
+        return {driver.log for driver in self._engine.drivers.values()}
 
     async def _take_all(self) -> None:
-        logs = [driver.log for driver in self._engine.drivers.values()]
-        messages = await self._engine.journal.receive(logs)
-        for message in messages:
-            self._act(message)
-        if messages:
-            await self._engine.ledger.flushed()
-            await self._engine.journal.settle_inbox([message.id for message in messages])
+        engine, ours = self._engine, self._ours()
+        acted: list[tuple[InboxMessage, RunDriver]] = []
+        settled: list[int] = []
+        for message in await engine.journal.receive(sorted(ours | self._looked)):
+            driver = engine.drivers.get(_run_id(message))
+            if driver is None:
+                settled += await self._drop_if_ended(message)
+            elif self._act(driver, message):
+                acted.append((message, driver))
+        if acted:
+            # Fenced says that the last append of all was lost; what went before is durable.
+            with contextlib.suppress(Fenced):
+                await engine.ledger.flushed()
+            settled += [message.id for message, driver in acted if not _has_failed(driver)]
+        if settled:
+            await engine.journal.settle_inbox(settled)
+        self._looked = ours
 
-    def _act(self, message: InboxMessage) -> None:
-        driver = self._engine.drivers.get(message.log.removeprefix("run:"))
-        if driver is None:
-            return
-        if message.body.get("kind") == "cancel":
+    async def _drop_if_ended(self, message: InboxMessage) -> list[int]:
+        """A message to a run that is open, but no longer ours, is left to its next owner."""
+        row = await self._engine.journal.get_run(_run_id(message))
+        if row is not None and row.status not in ENDED:
+            return []
+        self._drop(message, "came after the run had ended")
+        return [message.id]
+
+    def _act(self, driver: RunDriver, message: InboxMessage) -> bool:
+        """Do what a message asks; whether it was dealt with."""
+        if message.body.get("kind") != "cancel":
+            self._drop(message, "is of no known kind")
+            return True
+        try:
             driver.cancel(str(message.body.get("reason", "cancelled"))[:200])
-        else:
-            log.warning("message %d to %s is of no known kind and was dropped", message.id, message.log)
+        except SkepError as error:
+            self._failed(f"message {message.id} to {message.log} could not be carried out", error)
+            return False
+        return True
+
+    def _drop(self, message: InboxMessage, why: str) -> None:
+        self._engine.ledger.counters["inbox_dropped"] += 1
+        log.warning("message %d to %s %s and was dropped", message.id, message.log, why)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._engine.ledger.counters["inbox_errors"] += 1
+        log.error("%s: %s", what, error, exc_info=None if isinstance(error, SkepError) else error)
+
+
+def _run_id(message: InboxMessage) -> str:
+    return message.log.removeprefix("run:")
+
+
+def _has_failed(driver: RunDriver) -> bool:
+    """What was asked of it may not be durable: its next owner is asked again."""
+    finished = driver.finished
+    return finished.done() and not finished.cancelled() and finished.exception() is not None

@@ -12,7 +12,7 @@ from skep.engine.info import ENDED, RunInfo
 from skep.engine.subscriptions import Subscriptions
 from skep.engine.views import EventView, show_stream
 from skep.errors import RunNotFound
-from skep.journal.base import Journal, RunSummary, StreamItem
+from skep.journal.base import Journal, RunSummary, StreamItem, Watch
 
 PAGE = 1_000
 """Events read at once."""
@@ -73,6 +73,7 @@ async def run_events(
     log = f"run:{run_id}"
     view = EventView(journal, log)
     waker = subscriptions.watch(log)
+    watch = journal.watch()
     live: deque[StreamItem] = deque(maxlen=LIVE_STREAM)
 
     def take(item: StreamItem) -> None:
@@ -94,19 +95,19 @@ async def run_events(
             if not page:
                 if not follow:
                     return
-                await _grown(waker, journal)
+                await _grown(waker, watch)
     finally:
         subscriptions.unwatch(log, waker)
         if stop is not None:
             stop()
 
 
-async def _grown(waker: asyncio.Event, journal: Journal) -> None:
+async def _grown(waker: asyncio.Event, watch: Watch) -> None:
     """Wait for news: our own commits wake us, those of another process are looked for."""
     while not waker.is_set():
         try:
             async with asyncio.timeout(0.25):
                 await waker.wait()
         except TimeoutError:
-            if await journal.changed():
+            if await watch.changed():
                 return

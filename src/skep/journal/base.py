@@ -12,7 +12,7 @@ that each adapter passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -84,6 +84,21 @@ class InboxMessage(Struct, frozen=True):
 
 Listener = Callable[[Durable], None]
 FailureListener = Callable[[Exception], None]
+
+
+class Watch(Protocol):
+    """One caller's look at whether others write; nothing to close."""
+
+    async def changed(self) -> bool:
+        """Whether somebody else may have written since this watch was last asked; the first time, yes.
+
+        Cheap, for polling.
+
+        Raises:
+            JournalFailed: the journal is not open.
+            StoreCorrupt, ConfigError, JournalError: the store cannot be read.
+        """
+        ...
 
 
 class Journal(Protocol):
@@ -201,17 +216,26 @@ class Journal(Protocol):
     # -- inbox ---------------------------------------------------------------------------------
 
     async def send(self, log: str, body: dict[str, Any]) -> int:
-        """Leave a message (JSON, at most 1 MiB; at most 1,000 waiting per log) for the owner of `log`."""
+        """Leave a message (JSON, at most 1 MiB; at most 1,000 waiting per log) for the owner of `log`.
+
+        Raises:
+            InvalidTransition: `log` is that of a run that has ended: nobody will read it.
+            BadValue, LimitExceeded: it cannot be left.
+            JournalFailed: the journal has stopped.
+        """
         ...
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
-        """Waiting messages for these logs, oldest first; they stay until `settle_inbox`."""
+        """Waiting messages for these logs, oldest first; they stay until `settle_inbox`.
+
+        One that cannot be understood has an empty body.
+        """
         ...
 
     async def settle_inbox(self, ids: Sequence[int]) -> None: ...
 
-    async def changed(self) -> bool:
-        """Whether somebody else may have written since the last call: cheap, for polling."""
+    def watch(self) -> Watch:
+        """Look for what others write: everybody who waits has a watch of their own."""
         ...
 
     # -- artifacts -----------------------------------------------------------------------------
@@ -241,6 +265,3 @@ class Journal(Protocol):
     def stats(self) -> dict[str, int]:
         """Counters: `commits`, `rows`, `events`, `stream_dropped`, `stream_pruned`, `backlog`."""
         ...
-
-
-StoreKind = Literal["memory", "sqlite"]

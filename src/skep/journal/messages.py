@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skep import values
-from skep.errors import LimitExceeded
+from skep.errors import InvalidTransition, LimitExceeded
 from skep.limits import Limits
 
 
@@ -20,6 +20,12 @@ def encode_message(log: str, body: dict[str, Any], limits: Limits) -> bytes:
     if len(data) > limits.inbox_message_bytes:
         raise LimitExceeded("inbox_message_bytes", limits.inbox_message_bytes, where=log)
     return data
+
+
+def run_ended(log: str, status: str) -> InvalidTransition:
+    """Why a run takes no more messages."""
+    run_id = log.removeprefix("run:")
+    return InvalidTransition(f"the run has ended: {status}", where=log, fix=f"skep show {run_id}")
 
 
 def check_waiting(log: str, waiting: int, limits: Limits) -> None:

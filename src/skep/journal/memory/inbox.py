@@ -17,16 +17,15 @@ class MemoryInbox:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._messages: dict[int, InboxMessage] = {}
-        self._last_id = 0
-        self._changed = False
+        self.sent = 0
+        """How many messages were ever sent; the last one's id."""
 
     def send(self, log: str, body: dict[str, Any], at: int) -> int:
         data = encode_message(log, body, self._limits)
         check_waiting(log, sum(message.log == log for message in self._messages.values()), self._limits)
-        self._last_id += 1
-        self._messages[self._last_id] = InboxMessage(self._last_id, log, at, values.decode(data))
-        self._changed = True
-        return self._last_id
+        self.sent += 1
+        self._messages[self.sent] = InboxMessage(self.sent, log, at, values.decode(data))
+        return self.sent
 
     def receive(self, logs: Collection[str]) -> list[InboxMessage]:
         wanted = set(logs)
@@ -35,7 +34,3 @@ class MemoryInbox:
     def settle(self, ids: Sequence[int]) -> None:
         for message_id in ids:
             self._messages.pop(message_id, None)
-
-    def changed(self) -> bool:
-        changed, self._changed = self._changed, False
-        return changed

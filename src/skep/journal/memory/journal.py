@@ -19,11 +19,14 @@ from skep.journal.base import (
     Recorded,
     RunSummary,
     StreamItem,
+    Watch,
 )
 from skep.journal.memory.blobs import MemoryBlobs
 from skep.journal.memory.inbox import MemoryInbox
 from skep.journal.memory.logs import MemoryLogs
 from skep.journal.memory.runs import MemoryRuns
+from skep.journal.messages import run_ended
+from skep.journal.watch import TokenWatch
 from skep.limits import DEFAULT_LIMITS, Limits
 
 
@@ -190,6 +193,9 @@ class MemoryJournal:
     # -- inbox ---------------------------------------------------------------------------------
 
     async def send(self, log: str, body: dict[str, Any]) -> int:
+        status = self._runs.end_of(log)
+        if status is not None:
+            raise run_ended(log, status)
         return self._inbox.send(log, body, self._clock.now_ms())
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
@@ -198,8 +204,12 @@ class MemoryJournal:
     async def settle_inbox(self, ids: Sequence[int]) -> None:
         self._inbox.settle(ids)
 
-    async def changed(self) -> bool:
-        return self._inbox.changed()
+    def watch(self) -> Watch:
+        return TokenWatch(self._sent)
+
+    async def _sent(self) -> int:
+        """Nobody else writes here but by the inbox."""
+        return self._inbox.sent
 
     # -- artifacts -----------------------------------------------------------------------------
 

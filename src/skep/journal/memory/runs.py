@@ -36,6 +36,11 @@ class MemoryRuns:
         found = self._runs.get(run_id)
         return _seen(*found, owned) if found else None
 
+    def end_of(self, log: str) -> str | None:
+        """How the run of `log` has ended, if it has."""
+        run_id = log.removeprefix("run:")
+        return self._runs[run_id][1].status if run_id in self._finished else None
+
     def list(
         self, owned: Collection[str], *, limit: int, prefix: str, status: str | None, open_only: bool
     ) -> list[RunSummary]:

@@ -26,6 +26,7 @@ from skep.journal.base import (
     Recorded,
     RunSummary,
     StreamItem,
+    Watch,
 )
 from skep.journal.messages import encode_message
 from skep.journal.sqlite import blobs, inbox, leases, logs, runs, stream
@@ -37,6 +38,7 @@ from skep.journal.sqlite.readers import Readers
 from skep.journal.sqlite.stream import StreamTable
 from skep.journal.sqlite.url import SqliteUrl, Synchronous, parse_sqlite_url
 from skep.journal.sqlite.writer import Reports, Writer
+from skep.journal.watch import TokenWatch
 from skep.limits import DEFAULT_LIMITS, Limits
 
 
@@ -234,7 +236,7 @@ class SqliteJournal:
 
     async def send(self, log: str, body: dict[str, Any]) -> int:
         data = encode_message(log, body, self._limits)
-        send = partial(inbox.send, log=log, body=data, now_ms=self._clock.now_ms(), limits=self._limits)
+        send = partial(inbox.send, to=log, body=data, now_ms=self._clock.now_ms(), limits=self._limits)
         return await self._working().do(send)
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
@@ -243,8 +245,11 @@ class SqliteJournal:
     async def settle_inbox(self, ids: Sequence[int]) -> None:
         await self._working().do(partial(inbox.settle, ids=ids))
 
-    async def changed(self) -> bool:
-        return await self._reading().changed()
+    def watch(self) -> Watch:
+        return TokenWatch(self._data_version)
+
+    async def _data_version(self) -> int:
+        return await self._reading().data_version()
 
     # -- artifacts -----------------------------------------------------------------------------
 

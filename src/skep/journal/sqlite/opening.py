@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skep.journal import place
 from skep.journal.artifacts import ArtifactFiles
-from skep.journal.sqlite import blobs, leases, schema
+from skep.journal.sqlite import blobs, inbox, leases, schema
 from skep.journal.sqlite.commit import Committer
 from skep.journal.sqlite.connection import connect_writer, unusable
 from skep.journal.sqlite.stream import StreamTable
@@ -30,6 +30,7 @@ def open_store(url: SqliteUrl, files: ArtifactFiles, stream: StreamTable, owner:
     try:
         schema.migrate(connection, path, schema.migrations())
         blobs.sweep(connection, files)
+        inbox.sweep(connection)
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):

@@ -28,7 +28,6 @@ class Readers:
         self._connections: list[sqlite3.Connection] = []
         self._watch_lock = threading.Lock()
         self._watch: sqlite3.Connection | None = None
-        self._seen = 0
 
     async def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -51,8 +50,12 @@ class Readers:
         """Run something else that blocks in a reader thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
-    async def changed(self) -> bool:
-        """Whether any other connection has committed since the last call; the first time, yes."""
+    async def data_version(self) -> int:
+        """A number that differs when any other connection has committed in between.
+
+        Raises:
+            StoreCorrupt, ConfigError, JournalError: what an SQLite error means.
+        """
         return await self.run(self._look)
 
     async def close(self) -> None:
@@ -67,13 +70,16 @@ class Readers:
             connection = self._local.connection = self._connect()
         return connection
 
-    def _look(self) -> bool:
+    def _look(self) -> int:
+        # Only numbers of one connection can be compared.
         with self._watch_lock:
-            if self._watch is None:
-                self._watch = self._connect()
-            (version,) = self._watch.execute("PRAGMA data_version").fetchone()
-            changed, self._seen = version != self._seen, version
-            return changed
+            try:
+                if self._watch is None:
+                    self._watch = self._connect()
+                (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error as error:
+                raise unusable(error, self._path) from error
+            return version
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect_reader(self._path)

@@ -1,18 +1,18 @@
-"""send, receive, settle_inbox, changed."""
+"""send, receive, settle_inbox, watch."""
 # ruff: noqa: S101 - pytest's assertions, on literal expectations
 
 from __future__ import annotations
 
 import pytest
 
-from skep.errors import BadValue, LimitExceeded
+from skep.errors import BadValue, InvalidTransition, LimitExceeded
 from skep.limits import Limits
 from skep.testing.aio import in_loop
-from skep.testing.journal.kit import NewStore, Part, opened
+from skep.testing.journal.kit import NewStore, Part, events, opened, summary
 
 
 class InboxContract(Part):
-    """send, receive, settle_inbox, changed."""
+    """send, receive, settle_inbox, watch."""
 
     @in_loop
     async def test_messages_wait_until_they_are_settled(self, new_store: NewStore) -> None:
@@ -45,15 +45,31 @@ class InboxContract(Part):
                 await journal.send("run:c", {"number": float("nan")})
 
     @in_loop
+    async def test_a_run_that_has_ended_takes_no_message(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            await journal.flushed(journal.append("run:a", 1, events("x"), summary("a")))
+            waiting = await journal.send("run:a", {"n": 1})
+            await journal.flushed(journal.append("run:a", 2, events("y"), summary("a", "done")))
+            with pytest.raises(InvalidTransition, match="done"):
+                await journal.send("run:a", {"n": 2})
+            assert [message.id for message in await journal.receive(["run:a"])] == [waiting]
+            await journal.flushed(journal.append("run:a", 3, events("again"), summary("a")))
+            await journal.send("run:a", {"n": 3})
+
+    @in_loop
     async def test_a_message_shows_as_a_change(self, new_store: NewStore) -> None:
         store = new_store()
         async with opened(store()) as ours:
-            await ours.changed()
-            assert not await ours.changed()
+            watch, other = ours.watch(), ours.watch()
+            assert await watch.changed()
+            assert not await watch.changed()
+            assert await other.changed()
             if self.shared:
                 async with opened(store()) as theirs:
                     await theirs.send("run:a", {})
             else:
                 await ours.send("run:a", {})
-            assert await ours.changed()
-            assert not await ours.changed()
+            for each in (watch, other):
+                assert await each.changed(), "what one watch saw is news to another"
+                assert not await each.changed()
+            assert await ours.watch().changed()
