@@ -22,6 +22,9 @@ type_names: dict[type[object], str] = {
     dict: "object",
 }
 
+MAX_TEXT = 4_096
+"""Characters of a name, an address or a message in a record."""
+
 _encoder = msgspec.json.Encoder()
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
@@ -50,7 +53,7 @@ def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value")
         BadValue: naming the place inside the value.
         LimitExceeded: `max_value_depth` or `max_value_bytes`.
     """
-    _check(value, limits.max_value_depth, where)
+    _checked(value, limits, where)
     try:
         data = _encoder.encode(value)
     except UnicodeEncodeError as error:
@@ -83,7 +86,7 @@ def decode_untrusted(data: bytes | str, limits: Limits = DEFAULT_LIMITS, *, wher
         raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadValue(f"not JSON: {error}", where=where) from error
-    _check(value, limits.max_value_depth, where)
+    _checked(value, limits, where)
     return value
 
 
@@ -117,6 +120,17 @@ def to_plain(value: Any, *, where: str = "value") -> Any:
     return value
 
 
+class _TooDeep(Exception):
+    pass
+
+
+def _checked(value: Any, limits: Limits, where: str) -> None:
+    try:
+        _check(value, limits.max_value_depth, where)
+    except _TooDeep as error:
+        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where) from error
+
+
 def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 - one walk, no calls between cases
     kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is str or kind is bool or value is None:
@@ -129,7 +143,7 @@ def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 -
             raise BadValue(f"{value} is not a JSON number", where=where, fix="return null or text")
     elif kind is dict:
         if depth == 0:
-            raise LimitExceeded("max_value_depth", DEFAULT_LIMITS.max_value_depth, where=where)
+            raise _TooDeep
         for key, item in value.items():
             if type(key) is not str:
                 raise BadValue(f"object key {key!r} is not a string", where=where)
@@ -137,7 +151,7 @@ def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 -
                 _check(item, depth - 1, where)
     elif kind is list or kind is tuple:
         if depth == 0:
-            raise LimitExceeded("max_value_depth", DEFAULT_LIMITS.max_value_depth, where=where)
+            raise _TooDeep
         for item in value:
             if type(item) is not str:
                 _check(item, depth - 1, where)
@@ -152,3 +166,32 @@ def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 -
 def raw(data: bytes) -> msgspec.Raw:
     """Encoded JSON to stand inside an event as it is."""
     return msgspec.Raw(data)
+
+
+def clean_text(text: str, limit: int = MAX_TEXT) -> str:
+    """Text for a record that must not be refused: lone surrogates escaped, the rest cut after `limit` characters.
+
+    >>> clean_text("x" * 9, 5)
+    'xxxxx... (4 more)'
+    """
+    if len(text) > limit:
+        text = f"{text[:limit]}... ({len(text) - limit:,} more)"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def check_text(text: str, where: str, limit: int = MAX_TEXT) -> str:
+    """A name or address from outside, as it is.
+
+    Raises:
+        BadValue: not text, or text with a lone surrogate.
+        LimitExceeded: longer than `limit` characters.
+    """
+    if type(text) is not str:
+        raise BadValue(f"expected text, got {type_name(text)}", where=where)
+    if len(text) > limit:
+        raise LimitExceeded("text", limit, where=where)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadValue("text holds a lone surrogate, which UTF-8 cannot carry", where=where) from error
+    return text

@@ -7,9 +7,13 @@ import threading
 import time
 
 import pytest
+from msgspec import Raw
 
 from engines import Agents, blueprint, chain, lit, path, step
 from skep import Engine
+from skep.core.outputs import Blob, FileRef, Final, Inline
+from skep.errors import BadValue, LimitExceeded
+from skep.layers.registry import LayerRegistry
 from skep.limits import Limits
 from skep.testing.aio import run
 
@@ -184,3 +188,151 @@ def test_a_long_chain_does_not_starve_the_loop():
             return ticks
 
     assert run(main()) > 20
+
+
+def cancels_itself_and_waits():
+    async def bad(inv):
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    return bad
+
+
+def cancels_itself_and_returns():
+    async def bad(inv):
+        asyncio.current_task().cancel()
+        return 1
+
+    return bad
+
+
+def swallows_its_own_cancel():
+    async def bad(inv):
+        asyncio.current_task().cancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return 1
+
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("make", "passes"),
+    [(cancels_itself_and_waits, False), (cancels_itself_and_returns, True), (swallows_its_own_cancel, True)],
+)
+def test_a_worker_that_cancels_its_own_task_ends_its_attempt_and_nothing_else(make, passes):
+    body = {"kind": "try", "body": step("bad"), "catch": step("echo", lit("caught"))}
+    info = result_of(make(), {"n": 0}, flow=[body, chain(40)])
+    assert info.status == "done"
+    assert info.result["n"] == 40
+    assert info.result["out"] == (1 if passes else "caught")
+
+
+def test_a_worker_that_cancels_a_task_it_once_ran_in_hangs_no_run():
+    async def main():
+        async with Engine.open("memory:") as engine:
+            Agents(engine)
+            kept = []
+
+            @engine.agent("keep")
+            async def keep(inv):
+                kept.append(asyncio.current_task())
+
+            @engine.agent("strike")
+            async def strike(inv):
+                asyncio.get_running_loop().call_soon(kept[0].cancel)
+                await asyncio.sleep(0.01)
+
+            flow = [step("keep"), {"kind": "try", "body": step("strike"), "catch": step("echo")}, chain(5)]
+            handle = await engine.start(blueprint(flow), {"n": 0})
+            return await handle.wait()
+
+    assert run(main()).result["n"] == 5
+
+
+def test_a_foreign_worker_whose_join_is_cancelled_has_failed():
+    class Vanishing:
+        id = "W-0000000000000000"
+
+        async def join(self):
+            raise asyncio.CancelledError
+
+    class Spawner:
+        runs_ahead = True
+
+        async def spawn(self, ctx):
+            worker = Vanishing()
+            worker.cancel_token = ctx.cancel_token
+            return worker
+
+    class Replacing:
+        name = "replacing"
+
+        def __call__(self, inner):
+            return Spawner()
+
+    async def main():
+        layers = LayerRegistry().with_base(Replacing)
+        async with Engine.open("memory:", layers=layers) as engine:
+            Agents(engine)
+            handle = await engine.start(blueprint(step("echo")), {})
+            return await handle.wait()
+
+    assert "channel closed" in run(main()).error["message"]
+
+
+SURROGATE = "bad \udcff"
+
+
+def test_text_that_utf8_cannot_carry_stays_with_the_attempt_that_said_it(tmp_path):
+    async def main():
+        async with Engine.open(f"sqlite:///{tmp_path}/skep.db") as engine:
+            agents = Agents(engine)
+
+            @engine.agent("raises")
+            async def raises(inv):
+                raise ValueError(SURROGATE)
+
+            @engine.agent("names")
+            async def names(inv):
+                for name in (SURROGATE, "x" * 10_000):
+                    with pytest.raises((BadValue, LimitExceeded)):
+                        inv.artifact(name, 1)
+                with pytest.raises(BadValue):
+                    inv.emit(Final(FileRef("x", mime=SURROGATE)))
+                inv.progress(SURROGATE)
+                inv.partial(SURROGATE)
+                return "ok"
+
+            other = await engine.start(blueprint(step("gate")), {})
+            bad = await (await engine.start(blueprint(step("raises")), {})).wait()
+            named = await (await engine.start(blueprint(step("names")), {})).wait()
+            with pytest.raises(BadValue):
+                await engine.start(blueprint(step("echo")), {}, work_dir=str(tmp_path / SURROGATE))
+            with pytest.raises(BadValue):
+                await engine.attach(SURROGATE, "operator")
+            agents.release.set()
+            return bad, named, await other.wait()
+
+    bad, named, other = run(main())
+    assert "bad \\udcff" in bad.error["message"]
+    assert (named.status, other.status) == ("done", "done")
+
+
+def test_an_error_message_is_cut():
+    async def bad(inv):
+        raise ValueError("x" * 5_000_000)
+
+    info = result_of(bad)
+    assert len(info.error["message"]) < 10_000
+
+
+def test_raw_json_from_a_worker_is_checked():
+    async def bad(inv):
+        for content in (Inline(Raw(b"{nope")), Inline(Raw(b"[1e999]")), Blob("0" * 64, 1)):
+            with pytest.raises(BadValue):
+                inv.emit(Final(content))
+        return "ok"
+
+    assert result_of(bad).status == "done"

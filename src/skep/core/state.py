@@ -221,7 +221,8 @@ def _task_attempt_completed(state: EngineState, e: ev.TaskAttemptCompleted) -> N
 def _task_attempt_interrupted(state: EngineState, e: ev.TaskAttemptInterrupted) -> None:
     task = state.tasks[e.task_id]
     state.end_attempt(task)
-    task.interruptions += 1
+    if e.counted:
+        task.interruptions += 1
     task.previous = Previous(e.attempt, "interrupted")
     task.status = "pending"
     task.updated_at = e.at

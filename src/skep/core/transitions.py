@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from skep import values
 from skep.core import events as ev
 from skep.core.outputs import Artifact, ContentRef, Final
 from skep.core.retry import RetryPolicy
@@ -227,7 +228,7 @@ def request_cancel(state: EngineState, run_id: str, reason: str, at: int) -> tup
     """Ask an open run to end; a second request changes nothing."""
     if state.runs[run_id].cancel_reason is not None:
         return ()
-    return (ev.RunCancelRequested(at=at, run_id=run_id, reason=reason),)
+    return (ev.RunCancelRequested(at=at, run_id=run_id, reason=values.clean_text(reason)),)
 
 
 def _completed(task: TaskState, at: int, failure: Failure, retry_at: int | None = None) -> ev.Event:
@@ -237,15 +238,18 @@ def _completed(task: TaskState, at: int, failure: Failure, retry_at: int | None 
         attempt=task.attempt,
         ok=False,
         reason=failure.reason,
-        message=failure.message,
+        message=_message(failure),
         code=failure.code,
         retry_at=retry_at,
     )
 
 
 def _settled(task: TaskState, at: int, failure: Failure) -> ev.Event:
+    message = _message(failure)
     if failure.reason == "timeout":
-        return ev.TaskTimeout(at=at, task_id=task.id, message=failure.message)
-    return ev.TaskBlocked(
-        at=at, task_id=task.id, reason=failure.reason, message=failure.message, code=failure.code
-    )
+        return ev.TaskTimeout(at=at, task_id=task.id, message=message)
+    return ev.TaskBlocked(at=at, task_id=task.id, reason=failure.reason, message=message, code=failure.code)
+
+
+def _message(failure: Failure) -> str | None:
+    return values.clean_text(failure.message) if failure.message is not None else None

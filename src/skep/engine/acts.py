@@ -16,17 +16,30 @@ from skep.core.roles import PUBLISHED_GATE, Role
 from skep.core.tasks import TaskState
 from skep.core.tokens import TokenRecord
 from skep.core.transitions import Failure
-from skep.engine.dispatch import Job
+from skep.engine.dispatch import SHUTDOWN, Job
 from skep.engine.history import output_tail, settled_task
-from skep.errors import DispatchFailed, NotRegistered, RoleViolation, TaskNotFound, TokenTaskMismatch
+from skep.errors import (
+    DispatchFailed,
+    InvalidTransition,
+    LimitExceeded,
+    NotRegistered,
+    RoleViolation,
+    TaskNotFound,
+    TokenTaskMismatch,
+)
 from skep.ids import new_id, new_nonce
 
 if TYPE_CHECKING:
+    from skep.engine.background import Background
     from skep.engine.dispatch import Dispatcher
     from skep.engine.ledger import Ledger
     from skep.engine.plan import Planner, Route
     from skep.engine.run import RunDriver
     from skep.limits import Limits
+
+
+MAX_TTL = 10 * 365 * 24 * 3600.0
+"""Seconds that a session's token may live."""
 
 
 class Acts:
@@ -37,6 +50,7 @@ class Acts:
     planner: Planner
     limits: Limits
     drivers: dict[str, RunDriver]
+    background: Background
 
     async def attach(
         self, operator_id: str, role: Role, *, ttl: float = 3600.0, max_uses: int | None = None
@@ -48,6 +62,9 @@ class Acts:
         """
         if role not in PUBLISHED_GATE:
             raise RoleViolation(role, "attach_session")
+        values.check_text(operator_id, "operator_id", 256)
+        if not 0 < ttl <= MAX_TTL:
+            raise LimitExceeded("ttl", MAX_TTL, where="attach", fix="give seconds above 0")
         now = self.ledger.now()
         session_id = new_id("S-")
         event = ev.SessionAttached(
@@ -75,7 +92,7 @@ class Acts:
             SpawnDepthExceeded, LimitExceeded: the bounds of DESIGN section 5.
         """
         record = self.verify_token(token, "start_task")
-        self._route(agent, record.run_id)
+        route = self._route(agent, record.run_id)
         data = values.encode(directive, self.limits, where="directive")
         task_id = new_id("T-")
         log = f"run:{record.run_id}" if record.run_id else self._session_log(record)
@@ -88,6 +105,8 @@ class Acts:
             session_id=log.removeprefix("session:") if record.run_id is None else None,
             directive=self.ledger.store(data, log, task_id),
             parent=record.task_id,
+            retry=route.retry,
+            timeout_ms=route.timeout_ms,
             limits=self.limits,
         )
         self._commit(log, (event,))
@@ -103,15 +122,14 @@ class Acts:
         """
         self.verify_token(token, "dispatch_attempt", task_id)
         task = transitions.get_task(self.ledger.state, task_id)
+        if task.step_key is not None:
+            raise InvalidTransition(
+                f"task {task_id} is a step of its flow", fix="the run dispatches it itself"
+            )
         route = self._route(task.agent, task.run_id)
         self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
-        job = self._job(task, route)
-        failure = await self._perform(job)
-        final = job.last_final
-        value = self.ledger.value(final.content, task.id) if final is not None else None
-        self._settle(job, failure)
-        await self.ledger.flushed()
-        return _outcome(task, transitions.judge(failure, final), value)
+        performing = self.background.run(self._perform(self._job(task, route)))
+        return await asyncio.shield(performing)
 
     async def read_task_state(self, token: str, task_id: str) -> TaskState:
         """A snapshot of a task, settled ones included."""
@@ -205,13 +223,21 @@ class Acts:
         job = self._session_jobs[task.id] = Job(task, route, data)
         return job
 
-    async def _perform(self, job: Job) -> Failure | None:
-        """Execute beside the caller, so that a worker that never ends cannot hold it."""
-        executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
+    async def _perform(self, job: Job) -> outcomes.DispatchOutcome:
+        """Execute and settle, whether or not the caller still waits or the worker ever ends."""
+        task = job.task
         given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         job.stuck = lambda: given_up.set_result(None)
+        executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
         await asyncio.wait({executing, given_up}, return_when=asyncio.FIRST_COMPLETED)
-        return executing.result() if executing.done() else job.end_failure()
+        failure = executing.result() if executing.done() else job.end_failure()
+        if job.cancel.reason == SHUTDOWN:
+            raise InvalidTransition(f"the engine closed under task {task.id}")
+        final = job.last_final
+        value = self.ledger.value(final.content, task.id) if final is not None else None
+        self._settle(job, failure)
+        await self.ledger.flushed()
+        return _outcome(task, transitions.judge(failure, final), value)
 
     def _find_job(self, task: TaskState) -> Job | None:
         driver = self.drivers.get(task.run_id) if task.run_id else None

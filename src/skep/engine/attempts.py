@@ -7,6 +7,7 @@ a chain of steps is one task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from skep.core import events as ev
 from skep.core import transitions
 from skep.core.tasks import TaskState
 from skep.core.transitions import Failure
+from skep.engine.ahead import Ahead
 from skep.engine.dispatch import JOIN_SLACK, SHUTDOWN, Dispatcher, Job
 from skep.engine.plan import Route
 from skep.errors import SkepError
@@ -58,7 +60,7 @@ class Attempts:
         self._ready: deque[Job] = deque()
         self._runners: set[asyncio.Task[None]] = set()
         self._retries: dict[str, TimerHandle] = {}
-        self._unacked: deque[int] = deque()
+        self._ahead = Ahead(self._ledger.journal, self._ledger.limits.max_ahead)
         self._closed = False
 
     # -- queueing ------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ class Attempts:
         """Record the end of an attempt and what follows from it."""
         task = job.task
         self.jobs.pop(task.id, None)
-        self._unacked.append(self._commit(self._dispatcher.settle_events(job, failure)))
+        self._ahead.record(self._commit(self._dispatcher.settle_events(job, failure)))
         if task.status == "pending":
             self.next_attempt(task, job.route, job.data)
         self._settled(task)
@@ -147,14 +149,16 @@ class Attempts:
                     await asyncio.sleep(0)
         except SkepError as error:
             self._broken(error)
-        except Exception as error:
-            log.exception("a transition failed")
+        except BaseException as error:
+            log.exception("a runner of attempts broke")
             self._broken(error)
 
     async def _perform(self, job: Job) -> Job | None:
-        if len(self._unacked) >= self._ledger.limits.max_ahead:
-            await self._stay_near()
         failure = await self._dispatcher.execute(job)
+        if self._ahead.is_full():
+            with contextlib.suppress(asyncio.CancelledError):
+                # A cancel that a worker meant for itself, too late: the end of its attempt is recorded all the same.
+                await self._ahead.room()
         if self._closed or job.ended:
             return None
         self.settle(job, failure)
@@ -170,16 +174,6 @@ class Attempts:
             self.launch()
         except SkepError as error:
             self._broken(error)
-
-    async def _stay_near(self) -> None:
-        """In-process steps run ahead of the journal by at most `max_ahead` (R-ack)."""
-        unacked = self._unacked
-        journal = self._ledger.journal
-        if unacked[0] > journal.durable:
-            await journal.flushed(unacked[0])
-        durable = journal.durable
-        while unacked and unacked[0] <= durable:
-            unacked.popleft()
 
     def _retry(self, task: TaskState, route: Route, data: bytes) -> None:
         self._retries.pop(task.id, None)

@@ -10,9 +10,9 @@ import msgspec
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
-from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent
+from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent, Partial, Progress
 from skep.engine.file_refs import take_in
-from skep.errors import AttemptEnded
+from skep.errors import AttemptEnded, BadValue, LimitExceeded
 from skep.journal.base import StreamItem
 
 if TYPE_CHECKING:
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from skep.engine.dispatch import Dispatcher
 
 
+MAX_PARTIAL = 65_536
+"""Characters of one `partial`."""
+
+
 class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
     __slots__ = (
         "_attempt",
+        "_checkpoints",
         "_closed",
         "_dispatcher",
         "_inline_bytes",
@@ -41,6 +46,7 @@ class Channel:
         self._work_dir = work_dir
         self._closed = False
         self._inline_bytes = dispatcher.ledger.limits.inline_value_bytes
+        self._checkpoints = 0
         self._streamed = 0
         self.delivered: Final | None = None
 
@@ -65,7 +71,13 @@ class Channel:
         if type(content) is Inline and len(memoryview(content.value)) <= self._inline_bytes:
             self.delivered = final
         else:
-            self.delivered = Final(self._taken_in(content), final.ok)
+            self.delivered = Final(self._delivered_content(content), final.ok)
+
+    def _delivered_content(self, content: ContentRef) -> ContentRef:
+        """As `_taken_in`, but what `deliver` gets was encoded, and so checked, by the spawner."""
+        if type(content) is Inline:
+            return self._dispatcher.ledger.store(bytes(content.value), self._task.log, self._task.id)
+        return self._taken_in(content, remembered=True)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by)
@@ -75,7 +87,12 @@ class Channel:
         transitions.check_live(self._task, self._attempt)
         ledger = self._dispatcher.ledger
         data = values.encode(value, ledger.limits, where="checkpoint")
-        content = ledger.store(data, self._task.log, self._task.id)
+        if self._checkpoints >= ledger.limits.output_tail:
+            raise LimitExceeded(
+                "output_tail", ledger.limits.output_tail, where=f"checkpoints of {self._task.id}"
+            )
+        self._checkpoints += 1
+        content = ledger.store(data, self._task.log, self._task.id, "checkpoint")
         event = ev.TaskCheckpoint(
             at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content
         )
@@ -115,7 +132,10 @@ class Channel:
         streamed: list[OutputEvent] = []
         for event in events:
             if type(event) is Final or type(event) is Artifact:
-                output = msgspec.structs.replace(event, content=self._taken_in(event.content))
+                if type(event) is Artifact:
+                    values.check_text(event.name, "artifact name")
+                content = self._taken_in(event.content, remembered=type(event) is Final)
+                output = msgspec.structs.replace(event, content=content)
                 recorded.append(
                     transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits)
                 )
@@ -127,18 +147,26 @@ class Channel:
         if streamed:
             self._stream(streamed, now)
 
-    def _taken_in(self, content: ContentRef) -> ContentRef:
-        """What large values and files become: artifacts that the content refers to."""
-        ledger = self._dispatcher.ledger
+    def _taken_in(self, content: ContentRef, *, remembered: bool) -> ContentRef:
+        """Content from outside, checked; large values and files become artifacts (R-value).
+
+        `remembered` keeps the bytes of a large value at hand: those of a final.
+        """
+        ledger, task = self._dispatcher.ledger, self._task
         if type(content) is Inline:
-            data = memoryview(content.value)
-            if data.nbytes <= ledger.limits.inline_value_bytes:
-                return content
-            return ledger.store(bytes(data), self._task.log, self._task.id)
-        assert type(content) is FileRef, "workers cannot name blobs"  # noqa: S101 - parse_output refuses them
+            data = bytes(content.value)
+            values.decode_untrusted(data, ledger.limits, where="output")
+            return ledger.store(data, task.log, task.id if remembered else None)
+        if type(content) is not FileRef:
+            raise BadValue(
+                "content of this kind is not for workers", where="output", fix="use Inline or FileRef"
+            )
+        for name in ("path", "mime"):
+            if (text := getattr(content, name)) is not None:
+                values.check_text(text, f"file_ref {name}")
         roots = (self._work_dir,) if self._work_dir is not None else ()
         data = take_in(content, roots, ledger.limits)
-        return msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=self._task.log))
+        return msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=task.log))
 
     def _stream(self, events: Sequence[OutputEvent], now: int) -> None:
         task = self._task
@@ -146,7 +174,17 @@ class Channel:
         items: list[StreamItem] = []
         for event in events:
             self._streamed += 1
-            data = msgspec.json.encode(event)
+            data = msgspec.json.encode(_clean(event))
             items.append(StreamItem(task.id, self._attempt, self._streamed, version, now, data))
         self._dispatcher.ledger.journal.stream(task.log, items)
         self._dispatcher.subscriptions.streamed(task.log, items)
+
+
+def _clean(event: OutputEvent) -> OutputEvent:
+    """Streamed text is shown, never used: it is mended rather than refused."""
+    if isinstance(event, Progress):
+        note = values.clean_text(event.note) if event.note is not None else None
+        return Progress(values.clean_text(event.stage), note)
+    if isinstance(event, Partial):
+        return Partial(values.clean_text(event.chunk, MAX_PARTIAL))
+    return event

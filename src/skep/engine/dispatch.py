@@ -22,9 +22,10 @@ from skep.engine.ledger import Ledger
 from skep.engine.plan import Route
 from skep.engine.subscriptions import Subscriptions
 from skep.engine.tokens import TokenOffice
-from skep.errors import SkepError, WorkerCancelled
+from skep.errors import SkepError, WorkerCancelled, WorkerFailed
 from skep.flow.prompt import slots_for
 from skep.workers.base import CancelToken, Ctx, Previous, error_text
+from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel
 
 log = logging.getLogger("skep.engine")
 
@@ -104,7 +105,7 @@ class Dispatcher:
         route = job.route
         channel = job.channel = Channel(self, task, job.work_dir)
         timer = None
-        if task.deadline is not None:
+        if task.deadline is not None and not route.recorded:
             timer = self.ledger.clock.call_at(task.deadline, lambda: self.end(job, "timeout"))
         try:
             if not route.runs_ahead or job.durability == "step":
@@ -116,7 +117,9 @@ class Dispatcher:
         except SkepError as error:
             return job.end_failure() or Failure("error", str(error), error.code)
         except asyncio.CancelledError:
-            raise
+            # Only a worker that got hold of this task cancels it: that ends its attempt and nothing else.
+            await absorb_cancel()
+            return job.end_failure() or Failure("error", CHANNEL_CLOSED, WorkerFailed.code)
         except BaseException as error:
             log.warning("starting %s raised", task.agent, exc_info=error)
             return job.end_failure() or Failure("error", f"spawner raised {error_text(error)}", "E-SPAWN")

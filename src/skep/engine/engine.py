@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,8 @@ from skep import values
 from skep.clock import Clock
 from skep.core import events as ev
 from skep.engine.acts import Acts
-from skep.engine.dispatch import Dispatcher, Job
+from skep.engine.background import Background
+from skep.engine.dispatch import SHUTDOWN, Dispatcher, Job
 from skep.engine.handle import RunHandle
 from skep.engine.inbox import InboxPump
 from skep.engine.info import ENDED, RunInfo
@@ -27,7 +28,7 @@ from skep.engine.run import RunDriver
 from skep.engine.subscriptions import Subscription, Subscriptions
 from skep.engine.threadsafe import ThreadSafe
 from skep.engine.tokens import TokenOffice
-from skep.errors import Fenced, InvalidTransition, JournalFailed, SkepError
+from skep.errors import EngineError, Fenced, InvalidTransition, JournalFailed, LimitExceeded, SkepError
 from skep.flow.blueprint import Blueprint
 from skep.flow.load import Loaded
 from skep.ids import new_id
@@ -36,6 +37,10 @@ from skep.limits import Limits
 from skep.workers.base import BuildEnv
 
 log = logging.getLogger("skep.engine")
+
+
+MAX_TIMEOUT = 10 * 365 * 24 * 3600.0
+"""Seconds that a run may be given."""
 
 
 class Engine(Acts):
@@ -57,7 +62,7 @@ class Engine(Acts):
         self._session_jobs: dict[str, Job] = {}
         self._recovering = asyncio.Lock()
         self._inbox = InboxPump(self)
-        self._background: set[asyncio.Task[None]] = set()
+        self.background = Background()
         self._open = False
 
     # -- life ----------------------------------------------------------------------------------
@@ -74,16 +79,20 @@ class Engine(Acts):
         if not self._open:
             return
         self._open = False
-        for task in tuple(self._background):
-            task.cancel()
-        await asyncio.gather(
-            *self._background, *(driver.close() for driver in self.drivers.values()), return_exceptions=True
-        )
-        await self._inbox.stop()
-        self.subscriptions.end()
-        await self.journal.close()
-        for driver in self.drivers.values():
-            driver.leave()
+        for job in tuple(self._session_jobs.values()):
+            job.cancel.cancel(SHUTDOWN)
+        try:
+            closing = (driver.close() for driver in self.drivers.values())
+            for problem in await asyncio.gather(*closing, return_exceptions=True):
+                if isinstance(problem, Exception):
+                    log.error("a run did not close in order", exc_info=problem)
+            await self.background.end()
+            await self._inbox.stop()
+        finally:
+            self.subscriptions.end()
+            await self.journal.close()
+            for driver in self.drivers.values():
+                driver.leave()
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -117,21 +126,30 @@ class Engine(Acts):
             if isinstance(blueprint, Loaded)
             else (blueprint, None)
         )
-        where = os.path.realpath(work_dir or ".")  # noqa: ASYNC240 - one look at a path
+        given_dir = str(work_dir or ".")
+        where = os.path.realpath(values.check_text(given_dir, "work_dir"))  # noqa: ASYNC240 - one look at a path
+        if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
+            raise LimitExceeded("timeout", MAX_TIMEOUT, where="start", fix="give seconds above 0")
         env = BuildEnv(blueprint_dir=base_dir, work_dir=where, trusted=trusted, limits=self.limits)
         plan = self.planner.plan(blueprint, env)
         data = values.encode(_first_ctx(document, input), self.limits, where="input")
         run_id = new_id("run-")
         name = f"run:{run_id}"
+        await self._until_there_is_room()
         await self.journal.acquire(name)
-        self.journal.stage_blob(plan.document, log=name)
+        try:
+            self.journal.stage_blob(plan.document, log=name)
+            content = self.ledger.store(data, name, run_id, "input")
+        except SkepError:
+            await self.journal.release(name)
+            raise
         now = self.ledger.now()
         started = ev.RunStarted(
             at=now,
             run_id=run_id,
             blueprint=plan.version,
             blueprint_id=document.id,
-            input=self.ledger.store(data, name, run_id),
+            input=content,
             work_dir=where,
             blueprint_dir=base_dir,
             trust="trusted" if trusted else "untrusted",
@@ -141,7 +159,7 @@ class Engine(Acts):
         driver = RunDriver(self.dispatcher, started, plan)
         self.adopt(driver)
         driver.start(started)
-        await asyncio.shield(self.background(driver.launch()))
+        await asyncio.shield(self.background.run(driver.launch()))
         return RunHandle(self, driver)
 
     async def resume_run(self, run_id: str) -> RunHandle:
@@ -175,6 +193,9 @@ class Engine(Acts):
             except SkepError as error:
                 self.unrecovered[row.run_id] = error
                 log.warning("run %s stays interrupted: %s", row.run_id, error)
+            except Exception as error:
+                self.unrecovered[row.run_id] = EngineError(f"{type(error).__name__}: {error}")
+                log.exception("run %s stays interrupted", row.run_id)
 
     async def get_run(self, run_id: str) -> RunInfo:
         """What is durably known of a run; the id may be cut short as long as it is the only one.
@@ -218,6 +239,11 @@ class Engine(Acts):
 
     # -- inside --------------------------------------------------------------------------------
 
+    async def _until_there_is_room(self) -> None:
+        """New runs wait while the journal has much to catch up with, so that running ones find room."""
+        while self.journal.stats()["backlog"] > self.limits.journal_backlog // 2:
+            await self.ledger.flushed()
+
     def adopt(self, driver: RunDriver) -> None:
         """This engine owns the run from here on."""
         self.drivers[driver.run_id] = driver
@@ -234,19 +260,12 @@ class Engine(Acts):
             self.ledger.release(task.id)
         self.ledger.forget(f"run:{run_id}")
 
-    def background(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine beside; it ends with the engine at the latest."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
     def _run_ended(self, driver: RunDriver) -> None:
         if not self._open:
             return
         self.drivers.pop(driver.run_id, None)
         self.forget_run(driver.run_id)
-        self.background(self._release(driver.log))
+        self.background.run(self._release(driver.log))
 
     async def _release(self, name: str) -> None:
         """Give a lease back. Where the journal has failed, which was told already, it ends with the process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from skep import values
 from skep.clock import Clock
@@ -19,7 +19,7 @@ from skep.core.events import (
     TaskPass,
     TaskTimeout,
 )
-from skep.core.outputs import Blob, ContentRef, Inline, file_fields
+from skep.core.outputs import Blob, ContentRef, FileRef, Inline, file_fields
 from skep.core.state import HANDLERS, EngineState
 from skep.core.tasks import TaskState
 from skep.journal.base import Journal, RunSummary
@@ -31,6 +31,9 @@ TELLING = frozenset(
     {RunStarted, RunCancelRequested, TaskAttemptCompleted, TaskPass, TaskBlocked, TaskTimeout, TaskCancelled}
 )
 """The events that can settle a task or move a flow on; only these are shown to observers."""
+
+Role = Literal["final", "checkpoint", "input"]
+"""What a large value is to its task or run: only the last one in each role is ever read back."""
 
 Observer = Callable[[Event, TaskState | None], None]
 """Sees each event after it was applied, with the task that it was about (perhaps settled and gone by now)."""
@@ -46,7 +49,7 @@ class Ledger:
         self.state = EngineState()
         self.counters: Counter[str] = Counter()
         self._versions: dict[str, int] = {}
-        self._at_hand: dict[str, dict[str, bytes]] = {}
+        self._at_hand: dict[str, dict[Role, tuple[str, bytes]]] = {}
         self.last_seq = 0
 
     def now(self) -> int:
@@ -108,20 +111,22 @@ class Ledger:
 
     # -- contents ------------------------------------------------------------------------------
 
-    def store(self, data: bytes, log_name: str, owner: str) -> ContentRef:
+    def store(self, data: bytes, log_name: str, owner: str | None = None, role: Role = "final") -> ContentRef:
         """Encoded JSON as a reference: inline when it is small, else an artifact of `log_name`.
 
-        The bytes of an artifact stay at hand for `value` until `release(owner)`.
+        With an `owner` the bytes of an artifact stay at hand for `value`, until the next one in that role or
+        `release(owner)`.
         """
         if len(data) <= self.limits.inline_value_bytes:
             return Inline(values.raw(data))
         sha256 = self.journal.stage_blob(data, log=log_name)
-        self.remember(sha256, data, owner)
+        if owner is not None:
+            self.remember(sha256, data, owner, role)
         return Blob(sha256, len(data))
 
-    def remember(self, sha256: str, data: bytes, owner: str) -> None:
-        """Keep the bytes of an artifact at hand until `release(owner)` (recovery reads them ahead)."""
-        self._at_hand.setdefault(owner, {})[sha256] = data
+    def remember(self, sha256: str, data: bytes, owner: str, role: Role = "final") -> None:
+        """Keep the bytes of an artifact at hand (recovery reads them ahead)."""
+        self._at_hand.setdefault(owner, {})[role] = (sha256, data)
 
     def release(self, owner: str) -> None:
         """The task or run `owner` needs its artifacts no more."""
@@ -131,9 +136,10 @@ class Ledger:
         """A fresh copy of the value that `content` refers to; a file_ref is its published fields."""
         if type(content) is Inline:
             return values.decode(content.value)
-        if type(content) is Blob:
-            return values.decode(self._at_hand[owner][content.sha256])
-        return file_fields(content)  # type: ignore[arg-type] # the union's last member
+        if isinstance(content, Blob):
+            return values.decode(dict(self._at_hand[owner].values())[content.sha256])
+        assert isinstance(content, FileRef)  # noqa: S101 - the union's last member
+        return file_fields(content)
 
     # -- R-sync --------------------------------------------------------------------------------
 

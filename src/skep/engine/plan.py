@@ -39,6 +39,8 @@ class Route(Struct, frozen=True):
     retry: RetryPolicy | None = None
     timeout_ms: int | None = None
     on_interrupt: OnInterrupt = "retry"
+    recorded: bool = False
+    """The worker has delivered before: only its layers run, under no deadline."""
     prompt: Prompt | None = None
     """The agent's system prompt."""
 
@@ -62,7 +64,7 @@ class Plan(Struct, frozen=True):
     def recorded(self, route: Route) -> Route:
         """The same route with a base worker that has already delivered (recovery)."""
         spawner = self.link(RecordedSpawner(), self.blueprint.spawner_hints.layers)
-        return structs.replace(route, spawner=spawner, runs_ahead=True)
+        return structs.replace(route, spawner=spawner, runs_ahead=True, recorded=True)
 
 
 class Planner:

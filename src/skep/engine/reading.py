@@ -71,7 +71,7 @@ async def run_events(
     It reads the journal whenever that has grown, so it sees only what is durable and can never lag.
     """
     log = f"run:{run_id}"
-    view = EventView(journal, log)
+    view = await _view_from(journal, log, after)
     waker = subscriptions.watch(log)
     watch = journal.watch()
     live: deque[StreamItem] = deque(maxlen=LIVE_STREAM)
@@ -84,22 +84,40 @@ async def run_events(
     try:
         while True:
             waker.clear()
+            ended = not follow or await _has_ended(journal, run_id)
             page = await journal.read(log, after, PAGE)
             for recorded in page:
                 after = recorded.version
                 yield await view.show(recorded)
             while live:
                 yield show_stream(live.popleft())
-            if page and isinstance(page[-1].event, ev.RunFinished):
+            if not page and ended:
                 return
             if not page:
-                if not follow:
-                    return
                 await _grown(waker, watch)
     finally:
         subscriptions.unwatch(log, waker)
         if stop is not None:
             stop()
+
+
+async def _view_from(journal: Journal, log: str, after: int) -> EventView:
+    """A view that knows what came before version `after`, so that later events can show it."""
+    view = EventView(journal, log)
+    version = 0
+    while version < after and (page := await journal.read(log, version, PAGE)):
+        for recorded in page:
+            if recorded.version <= after:
+                view.prime(recorded)
+        version = page[-1].version
+    return view
+
+
+async def _has_ended(journal: Journal, run_id: str) -> bool:
+    row = await journal.get_run(run_id)
+    if row is None:
+        raise RunNotFound(f"no run {run_id!r} in this store", fix="`skep ps` lists them")
+    return row.status in ENDED
 
 
 async def _grown(waker: asyncio.Event, watch: Watch) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
+from skep.engine.ledger import Role
 from skep.engine.reconcile import reconcile
 from skep.engine.run import RunDriver
-from skep.errors import RunNotFound, SkepError, StoreCorrupt
+from skep.errors import RunNotFound, StoreCorrupt
 from skep.flow.blueprint import parse_blueprint
 from skep.values import decode
 from skep.workers.base import BuildEnv
@@ -39,7 +40,7 @@ async def recover(engine: Engine, run_id: str) -> RunDriver:
     engine.adopt(driver)
     try:
         reconcile(driver, lease.generation)
-    except SkepError as error:
+    except Exception as error:
         driver.fail(error)
         raise
     return driver
@@ -78,12 +79,13 @@ async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:
     """Read ahead the artifacts whose values the fold needs."""
     content: ContentRef | None = None
     owner = ""
+    role: Role = "final"
     if isinstance(event, ev.RunStarted):
-        content, owner = event.input, event.run_id
+        content, owner, role = event.input, event.run_id, "input"
     elif isinstance(event, ev.WorkerOutput) and isinstance(event.event, Final):
         content, owner = event.event.content, event.task_id
     elif isinstance(event, ev.TaskCheckpoint):
-        content, owner = event.value, event.task_id
+        content, owner, role = event.value, event.task_id, "checkpoint"
     if isinstance(content, Blob):
         data = await engine.journal.get_blob(content.sha256, log=log)
-        engine.ledger.remember(content.sha256, data, owner)
+        engine.ledger.remember(content.sha256, data, owner, role)

@@ -8,6 +8,7 @@ recovered ones go through the same code.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ class RunDriver:
 
     def cancel(self, reason: str) -> None:
         """Ask the run to end; harmless when it has ended or is ending. `timeout` ends it as such."""
-        if not self.is_open or self.finished.done():
+        if not self.is_open or self.finished.done() or self._ended is not None:
             return
         events = transitions.request_cancel(self.ledger.state, self.run_id, reason, self.ledger.now())
         if events:
@@ -126,6 +127,9 @@ class RunDriver:
             batch, self._batch = self._batch, []
             row, self._summary = self._summary, None
             return self.ledger.append(self.log, batch, row)
+        except BaseException as error:
+            self.fail(error)
+            raise
         finally:
             self._in_transition = False
             milliseconds = (time.perf_counter() - started) * 1000
@@ -178,10 +182,26 @@ class RunDriver:
             self._deadline = self.ledger.clock.call_at(self.state.deadline, self._time_out)
 
     async def close(self) -> None:
-        """End all workers and leave the run as a crash would: another owner may take it up."""
+        """End all workers and leave the run to be taken up, here or elsewhere."""
         self._disarm()
         self.attempts.stop()
         await self.attempts.stopped()
+        self._note_interruptions()
+
+    def _note_interruptions(self) -> None:
+        """An orderly end does not count against `max_interruptions`; agents that say `fail` see a crash."""
+        if self.finished.done() or not self.is_open or self._ended is not None:
+            return
+        now = self.ledger.now()
+        events = [
+            ev.TaskAttemptInterrupted(at=now, task_id=task.id, attempt=task.attempt, counted=False)
+            for task in self.tasks()
+            if task.live and task.status == "running" and task.final is None
+            if self.plan.route(task.agent).on_interrupt == "retry"
+        ]
+        if events:
+            with contextlib.suppress(SkepError):  # then it is as after a crash, and who waits has been told
+                self.commit(events)
 
     def leave(self) -> None:
         """The engine has closed: whoever still waits is told how to go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import groupby
 
 from skep.errors import Lagged
 from skep.journal.base import Durable, Recorded, StreamItem
@@ -24,19 +25,21 @@ class Subscription:
         self._size = size
         self._queue: deque[Recorded] = deque()
         self._wake: asyncio.Event = asyncio.Event()
-        self._position = 0
+        self._position: int | None = None
         self._lagged = False
         self._closed = False
         self._close = close
 
-    def offer(self, recorded: Recorded) -> None:
-        """Take an event in, unless the queue is full: then the subscription ends with `Lagged`."""
-        if self._lagged or (self.log is not None and recorded.log != self.log):
+    def offer(self, row: Sequence[Recorded]) -> None:
+        """Take a row of the journal in, whole or not at all: a full queue ends the subscription with `Lagged`."""
+        if self._lagged or (self.log is not None and row[0].log != self.log):
             return
-        if len(self._queue) >= self._size:
+        if self._position is None:
+            self._position = row[0].position - 1
+        if len(self._queue) + len(row) > self._size:
             self._lagged = True
         else:
-            self._queue.append(recorded)
+            self._queue += row
         self._wake.set()
 
     def end(self) -> None:
@@ -51,7 +54,7 @@ class Subscription:
         while not self._queue:
             if self._lagged:
                 self.close()
-                raise Lagged(self._position)
+                raise Lagged(self._position or 0)
             if self._closed:
                 raise StopAsyncIteration
             self._wake.clear()
@@ -84,9 +87,10 @@ class Subscriptions:
     def durable(self, news: Durable) -> None:
         """A commit is durable: hand it on and wake who waits for its logs."""
         if self._subscribers:
-            for recorded in news.recorded:
+            for _, row in groupby(news.recorded, key=lambda recorded: recorded.position):
+                events = list(row)
                 for subscription in tuple(self._subscribers):
-                    subscription.offer(recorded)
+                    subscription.offer(events)
         if self._wakers:
             for log in {recorded.log for recorded in news.recorded}:
                 for waker in self._wakers.get(log, ()):

@@ -27,6 +27,14 @@ class EventView:
         self._log = log
         self._finals: dict[str, ContentRef] = {}
 
+    def prime(self, recorded: Recorded) -> None:
+        """Take note of an event that is not shown."""
+        event = recorded.event
+        if isinstance(event, ev.WorkerOutput) and isinstance(event.event, Final):
+            self._finals[event.task_id] = event.event.content
+        elif isinstance(event, ev.TaskPass | ev.TaskBlocked | ev.TaskTimeout | ev.TaskCancelled):
+            self._finals.pop(event.task_id, None)
+
     async def show(self, recorded: Recorded) -> dict[str, Any]:
         """`{"kind", "log", "version", "position", "at", ...}` with the event's own fields."""
         event = recorded.event

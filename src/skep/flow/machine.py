@@ -68,13 +68,16 @@ class Machine:
         Raises:
             ReplayDiverged: a step has settled that is neither wanted nor ending, or whose agent or input is
                 not what this flow wants at its key.
-            InvalidTransition: an input before `Started`, a second `Started`, or an input after the end.
+            InvalidTransition: an input before `Started`, a second `Started`, or a step's end after the flow's;
+                a cancel that comes too late is none.
 
         The machine is as it was before when `feed` raises one of these.
         """
         scheduler = self._scheduler
         state = scheduler.state
         if state.ended is not None:
+            if isinstance(event, CancelRequested):
+                return _NOTHING
             raise InvalidTransition(f"the flow has ended ({state.ended.status})", fix="feed nothing more")
         if isinstance(event, Settled):
             self._settled(event)
