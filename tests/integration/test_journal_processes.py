@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from skep.errors import RunOwned
 from skep.journal.sqlite import SqliteJournal
 from skep.testing.aio import in_loop
-from skep.testing.journal.kit import events, names, opened
+from skep.testing.journal.kit import events, names, opened, summary
 
 WRITER = Path(__file__).parent.parent / "crash" / "journal_writer.py"
 EVENTS = 1_500
@@ -17,6 +22,26 @@ EVENTS = 1_500
 def start(store, log):
     command = [sys.executable, WRITER, store, log, str(EVENTS)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@in_loop
+async def test_the_lease_of_another_container_is_left_alone_with_a_remedy(tmp_path):
+    store = tmp_path / "skep.db"
+    async with opened(SqliteJournal(store)) as journal:
+        await journal.acquire("run:a")
+        seq = journal.append("run:a", 1, events("x"), summary("a"))
+        await journal.flushed(seq)
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute(
+                "UPDATE leases SET owner = 'them', namespace = 'pid:[1]', pid = 4194305, host = 'box'"
+            )
+        with pytest.raises(RunOwned, match=r"4194305 on box .* another container") as refused:
+            await journal.acquire("run:a")
+        assert not (await journal.get_run("a")).interrupted
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute(refused.value.fix.split('"')[1])
+        assert (await journal.get_run("a")).interrupted
+        assert (await journal.acquire("run:a")).generation == 2
 
 
 @in_loop

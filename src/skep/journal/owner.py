@@ -1,7 +1,8 @@
 """Who holds a lease, and whether that process still lives.
 
-A pid alone is reused; with the start time of its process and the boot of its machine it is not.
-Without `/proc` (outside Linux) only the pid is asked for.
+A pid alone is reused; with the start time of its process and the boot of its machine it is not. Two containers
+on one machine share its boot, but not their pids: a process of another pid namespace, or of another host, is out
+of our sight and taken for alive. Without `/proc` (outside Linux) only the pid is asked for.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ _open_owners: set[str] = set()
 
 
 class ProcessId(Struct, frozen=True):
-    """One process of one boot of one machine; `started` (clock ticks since boot) is 0 when unknown."""
+    """One process of one boot of one machine; `started` (clock ticks since boot) is 0 when unknown.
+
+    `namespace` names that of its pid; it is empty when unknown.
+    """
 
     pid: int
     started: int
     boot: str
     host: str
+    namespace: str
 
 
 def this_process() -> ProcessId:
@@ -34,8 +39,18 @@ def this_process() -> ProcessId:
     return _describe(os.getpid())
 
 
+def in_sight(process: ProcessId) -> bool:
+    """Whether its pid means to us what it means to `process`."""
+    us = this_process()
+    if process.boot and process.boot == us.boot:
+        return process.namespace == us.namespace
+    return process.host == us.host
+
+
 def is_alive(process: ProcessId) -> bool:
-    """Whether `process` runs now; a zombie does not."""
+    """Whether `process` runs now, as far as we can see; a zombie does not."""
+    if not in_sight(process):
+        return True
     if process.boot != _boot_id():
         return False
     started = _start_time(process.pid)
@@ -63,13 +78,20 @@ def holds(owner: str, process: ProcessId) -> bool:
 
 @functools.cache
 def _describe(pid: int) -> ProcessId:
-    return ProcessId(pid, _start_time(pid) or 0, _boot_id(), socket.gethostname())
+    return ProcessId(pid, _start_time(pid) or 0, _boot_id(), socket.gethostname(), _namespace())
 
 
 @functools.cache
 def _boot_id() -> str:
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    try:
+        return str((_PROC / "self/ns/pid").readlink())
     except OSError:
         return ""
 

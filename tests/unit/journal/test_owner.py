@@ -14,7 +14,8 @@ needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="a
 
 
 def identity(pid):
-    return ProcessId(pid, owner._start_time(pid) or 0, this_process().boot, "host")
+    us = this_process()
+    return ProcessId(pid, owner._start_time(pid) or 0, us.boot, us.host, us.namespace)
 
 
 def test_this_process_is_alive():
@@ -63,6 +64,26 @@ def test_a_process_of_somebody_else_is_alive(monkeypatch, tmp_path):
     monkeypatch.setattr(owner, "_PROC", tmp_path)
     monkeypatch.setattr(os, "kill", refuse)
     assert owner.is_alive(structs.replace(this_process(), pid=1))
+
+
+@needs_proc
+def test_of_another_pid_namespace_nobody_knows_who_is_dead():
+    elsewhere = structs.replace(this_process(), pid=2**22 + 1, namespace="pid:[1]")
+    assert not owner.is_alive(structs.replace(elsewhere, namespace=this_process().namespace))
+    assert owner.is_alive(elsewhere)
+    assert owner.holds("theirs", elsewhere)
+    assert not owner.in_sight(elsewhere)
+
+
+def test_of_another_host_nobody_knows_who_is_dead():
+    elsewhere = structs.replace(this_process(), pid=2**22 + 1, boot="another", host="another")
+    assert owner.is_alive(elsewhere)
+    assert not owner.is_alive(structs.replace(elsewhere, host=this_process().host))
+
+
+@needs_proc
+def test_a_host_that_was_renamed_is_still_this_one():
+    assert not owner.is_alive(structs.replace(this_process(), pid=2**22 + 1, host="renamed"))
 
 
 def test_a_lease_of_this_process_ends_with_its_journal():

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from skep.errors import RunOwned
 from skep.journal.base import Lease
-from skep.journal.owner import ProcessId, holds, this_process
+from skep.journal.owner import ProcessId, holds, in_sight, this_process
 
-_FIND = "SELECT generation, owner, pid, started, boot, host, since FROM leases WHERE log = ?"
+_FIND = "SELECT generation, owner, since, pid, started, boot, host, namespace FROM leases WHERE log = ?"
 _TAKE = """
-INSERT INTO leases (log, generation, owner, pid, started, boot, host, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO leases (log, generation, owner, since, pid, started, boot, host, namespace)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (log) DO UPDATE SET
-    generation = excluded.generation, owner = excluded.owner, pid = excluded.pid, started = excluded.started,
-    boot = excluded.boot, host = excluded.host, since = excluded.since
+    generation = excluded.generation, owner = excluded.owner, since = excluded.since, pid = excluded.pid,
+    started = excluded.started, boot = excluded.boot, host = excluded.host, namespace = excluded.namespace
 """
 _RELEASE = "UPDATE leases SET owner = NULL WHERE log = ? AND owner = ?"
 _ANY = "SELECT 1 FROM leases WHERE owner = ? LIMIT 1"
@@ -30,13 +33,13 @@ def acquire(connection: sqlite3.Connection, log: str, owner: str, now_ms: int) -
     row = connection.execute(_FIND, (log,)).fetchone()
     generation = 0
     if row is not None:
-        generation, holder, pid, started, boot, host, since = row
+        generation, holder, since, *fields = row
         if holder == owner:
             return Lease(log, generation)
-        if holder is not None and holds(holder, ProcessId(pid, started, boot, host)):
-            raise _owned(log, pid, host, since)
-    us = this_process()
-    connection.execute(_TAKE, (log, generation + 1, owner, us.pid, us.started, us.boot, us.host, now_ms))
+        process = ProcessId(*fields)
+        if holder is not None and holds(holder, process):
+            raise _owned(log, holder, process, since)
+    connection.execute(_TAKE, (log, generation + 1, owner, now_ms, *structs.astuple(this_process())))
     return Lease(log, generation + 1)
 
 
@@ -51,10 +54,15 @@ def release_all(connection: sqlite3.Connection, owner: str) -> None:
         connection.execute(_RELEASE_ALL, (owner,))
 
 
-def _owned(log: str, pid: int, host: str, since: int) -> RunOwned:
+def _owned(log: str, holder: str, process: ProcessId, since: int) -> RunOwned:
     when = datetime.fromtimestamp(since / 1000, UTC).isoformat(timespec="seconds")
+    if in_sight(process):
+        what = f"process {process.pid} on {process.host} has been working on it since {when}"
+        return RunOwned(what, where=log, fix="wait until it ends, or end that process and resume")
     return RunOwned(
-        f"process {pid} on {host} has been working on it since {when}",
+        f"process {process.pid} on {process.host} took it at {when}, and whether that still lives cannot be"
+        " seen from here: it is in another container or on another machine",
         where=log,
-        fix="wait until it ends, or end that process and resume",
+        fix="resume it there; or, once that process has surely ended, give back what it held:"
+        f" sqlite3 STORE \"UPDATE leases SET owner = NULL WHERE owner = '{holder}'\"",  # noqa: S608 - only told
     )

@@ -25,7 +25,7 @@ ON CONFLICT (run_id) DO UPDATE SET
     updated_at = excluded.updated_at, steps = excluded.steps, error = excluded.error
 """
 _SELECT = """
-SELECT ended, owner, pid, started, boot, host,
+SELECT ended, owner, pid, started, boot, host, namespace,
        run_id, status, blueprint, blueprint_id, work_dir, created_at, updated_at, steps, error
 FROM runs LEFT JOIN leases ON leases.log = runs.log
 """
@@ -86,9 +86,9 @@ def _select(rows: Iterable[Any], limit: int, *, status: str | None, open_only: b
 
 
 def _summary(row: Any, alive: dict[str, bool]) -> RunSummary:
-    ended, holder, pid, started, boot, host, *fields = row
-    held = ended or _held(holder, ProcessId(pid, started, boot, host), alive)
-    return RunSummary(**dict(zip(_FIELDS, fields, strict=False)), interrupted=not held)
+    ended, holder = row[:2]
+    held = ended or _held(holder, ProcessId(*row[2:7]), alive)
+    return RunSummary(**dict(zip(_FIELDS, row[7:], strict=False)), interrupted=not held)
 
 
 def _held(owner: str | None, process: ProcessId, alive: dict[str, bool]) -> bool:

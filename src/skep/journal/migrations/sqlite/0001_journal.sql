@@ -20,6 +20,7 @@ CREATE TABLE leases (
     started    INTEGER NOT NULL,
     boot       TEXT    NOT NULL,
     host       TEXT    NOT NULL,
+    namespace  TEXT    NOT NULL,
     since      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
