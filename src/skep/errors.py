@@ -351,6 +351,12 @@ class Fenced(JournalError):
     code = "E-FENCED"
 
 
+class NotRecordable(Fenced):
+    """An event cannot be written as JSON: its log takes nothing more until it is acquired again."""
+
+    code = "E-NOT-RECORDABLE"
+
+
 class RunOwned(JournalError):
     """The run is being worked on by another live process."""
 

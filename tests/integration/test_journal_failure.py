@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from skep.core.events import RunFinished
-from skep.errors import ConfigError, JournalFailed, StoreCorrupt
+from skep.errors import ConfigError, JournalFailed, NotRecordable, StoreCorrupt
 from skep.journal.sqlite import SqliteJournal, opening
 from skep.journal.sqlite.connection import connect_writer
 from skep.testing.aio import in_loop, run
@@ -119,13 +119,51 @@ async def test_a_failure_while_closing_is_raised(path):
 
 
 @in_loop
-async def test_an_event_that_cannot_be_encoded_stops_the_journal_by_name(path):
+async def test_an_event_that_cannot_be_encoded_stops_its_log_only(path):
     async with opened(SqliteJournal(path)) as journal:
         ear = Ear(journal)
-        broken = RunFinished(at=1, run_id="a", status="failed", error={"what": object()})
-        with pytest.raises(JournalFailed, match="object"):
-            await journal.flushed(journal.append("run:a", 1, [broken]))
-        assert [type(error) for error in ear.failures] == [JournalFailed]
+        await journal.acquire("run:a")
+        odd = RunFinished(at=1, run_id="a", status="failed", error={"what": object()})
+        seqs = [
+            journal.append("run:a", 1, events("kept"), summary("a")),
+            journal.append("run:b", 1, events("b1")),
+            journal.append("run:a", 2, [odd], summary("a", "failed")),
+            journal.append("run:b", 2, events("b2"), summary("b")),
+            journal.append("run:a", 3, events("would leave a gap"), summary("a", "done")),
+        ]
+        outcomes = await asyncio.gather(*map(journal.flushed, seqs), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            *[type(None)] * 2,
+            NotRecordable,
+            type(None),
+            NotRecordable,
+        ]
+        assert [(type(error), error.where) for error in ear.failures] == [(NotRecordable, "run:a")]
+        assert "RunFinished at version 2" in str(ear.failures[0])
+        with pytest.raises(NotRecordable, match="object"):
+            journal.append("run:a", 4, events("x"))
+        assert names(await journal.read("run:b")) == ["b1", "b2"]
+        assert (await journal.get_run("a")).status == "running"
+        assert journal.stats()["backlog"] == 0
+        await journal.release("run:a")
+        await journal.acquire("run:a")
+        await journal.flushed(journal.append("run:a", 2, events("goes on")))
+        assert names(await journal.read("run:a")) == ["kept", "goes on"]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x\udcff"])
+@in_loop
+async def test_a_lone_surrogate_is_no_broken_disk(path, text):
+    async with opened(SqliteJournal(path)) as journal:
+        first = journal.append("run:a", 1, events(text))
+        second = journal.append("run:b", 1, events("x"), summary("b", error=text))
+        third = journal.append("run:c", 1, events("x"), summary("c"))
+        for lost in (first, second):
+            with pytest.raises(NotRecordable, match="surrogate"):
+                await journal.flushed(lost)
+        await journal.flushed(third)
+        assert [item.log for item in await journal.read_all()] == ["run:c"]
+        assert [row.run_id for row in await journal.list_runs()] == ["c"]
 
 
 @in_loop

@@ -9,11 +9,13 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from skep.core.events import AnyEvent
-from skep.errors import Fenced, JournalFailed
+from skep.errors import Fenced, JournalError, JournalFailed
 from skep.journal.base import Durable, FailureListener, Listener, Recorded
+
+E = TypeVar("E", bound=JournalError)
 
 CommittedRow = tuple[int, str, int, Sequence[AnyEvent]]
 """Position, log, version of the first event, events."""
@@ -47,7 +49,7 @@ class Announcer:
     def __init__(self) -> None:
         self.durable = 0
         self.fenced: dict[str, Fenced] = {}
-        self._lost: dict[int, str] = {}
+        self._lost: dict[int, Fenced] = {}
         self._failure: JournalFailed | None = None
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
@@ -71,7 +73,7 @@ class Announcer:
             heapq.heappush(self._waiters, (seq, next(self._numbers), waiter))
             await waiter
         if seq in self._lost:
-            raise fenced_error(self._lost[seq])
+            raise same_failure(self._lost[seq])
         if self.durable < seq and self._failure is not None:
             raise same_failure(self._failure)
 
@@ -84,13 +86,13 @@ class Announcer:
         while self._waiters and self._waiters[0][0] <= seq:
             _wake(heapq.heappop(self._waiters)[2])
 
-    def lost(self, log: str, seqs: Iterable[int]) -> Fenced | None:
-        """Another owner has `log`; these appends to it are not in the store. The news, if it is news."""
-        self._lost.update(dict.fromkeys(seqs, log))
-        if log in self.fenced:
-            return None
-        error = self.fenced[log] = fenced_error(log)
-        return error
+    def lost(self, log: str, seqs: Iterable[int], error: Fenced | None = None) -> Fenced | None:
+        """These appends to `log` are not in the store: another owner has it, or `error`. The news, if it is news."""
+        known = self.fenced.get(log)
+        error = known or error or fenced_error(log)
+        self.fenced[log] = error
+        self._lost.update(dict.fromkeys(seqs, error))
+        return error if known is None else None
 
     def warn(self, error: Exception) -> None:
         """Tell the failure listeners."""
@@ -100,7 +102,7 @@ class Announcer:
     def regained(self, log: str) -> None:
         """We own `log` again."""
         if self.fenced.pop(log, None) is not None:
-            self._lost = {seq: name for seq, name in self._lost.items() if name != log}
+            self._lost = {seq: error for seq, error in self._lost.items() if error.where != log}
 
     def failed(self, error: JournalFailed) -> None:
         """The journal has stopped (R-stop)."""
@@ -128,9 +130,9 @@ def fenced_error(log: str) -> Fenced:
     )
 
 
-def same_failure(failure: JournalFailed) -> JournalFailed:
+def same_failure(failure: E) -> E:
     """A new error that says the same: one instance raised in many places would gather their tracebacks."""
-    error = JournalFailed(failure.what, where=failure.where, fix=failure.fix)
+    error = type(failure)(failure.what, where=failure.where, fix=failure.fix)
     error.__cause__ = failure.__cause__
     return error
 

@@ -155,8 +155,9 @@ class Journal(Protocol):
     def listen(self, on_durable: Listener, on_failure: FailureListener) -> None:
         """Call `on_durable` on the loop after every commit, in order, and `on_failure` once if one fails.
 
-        `on_failure` gets `Fenced` (with `log` as `where`) when another owner has appended to a log: the
-        other logs go on and `append` to that log raises `Fenced`. Anything else stops the journal.
+        `on_failure` gets `Fenced` (with `log` as `where`) when another owner has appended to a log, and
+        `NotRecordable`, which is one, when an event of it could not be encoded: the other logs go on and
+        `append` to that log raises the same until it is acquired again. Anything else stops the journal.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import Any
 from skep.clock import Clock, SystemClock
 from skep.core.events import AnyEvent
 from skep.errors import JournalFailed
-from skep.journal.announce import Announcer, CommittedRow, fenced_error, same_failure
+from skep.journal.announce import Announcer, CommittedRow, same_failure
 from skep.journal.base import (
     FailureListener,
     InboxMessage,
@@ -122,7 +122,7 @@ class MemoryJournal:
         if not self._open:
             raise _not_open(self._tell)
         if log in self._tell.fenced:
-            raise fenced_error(log)
+            raise same_failure(self._tell.fenced[log])
 
     def _summarise(self, log: str, summary: RunSummary) -> None:
         gone = self._runs.put(log, summary)

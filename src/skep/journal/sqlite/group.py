@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from skep.core.events import AnyEvent
-from skep.errors import SkepError
+from skep.errors import NotRecordable, SkepError
 from skep.journal.announce import CommittedRow
 from skep.journal.base import RunSummary, StreamItem
 from skep.journal.codec import encode_events, join
@@ -85,6 +86,8 @@ class Group(Struct):
     stream: list[tuple[str, StreamItem]]
     blobs: list[Blob]
     jobs: list[Job]
+    refused: list[tuple[Append, NotRecordable]]
+    """What could not be encoded, and what followed it in its log."""
     seq: int = 0
 
     @property
@@ -92,12 +95,21 @@ class Group(Struct):
         return not (self.summaries or self.stream or self.blobs or self.jobs)
 
 
-def gather(items: Iterable[object], stream: list[tuple[str, StreamItem]], limits: Limits) -> Group:
-    """Sort queued items into a group."""
-    group = Group([], {}, stream, [], [])
+def gather(
+    items: Iterable[object],
+    stream: list[tuple[str, StreamItem]],
+    limits: Limits,
+    broken: dict[str, NotRecordable],
+) -> Group:
+    """Sort queued items into a group; notes in `broken` the logs of which something cannot be encoded."""
+    group = Group([], {}, stream, [], [], [])
     for item in items:
         if type(item) is Append:
-            _add(group, item, limits)
+            group.seq = item.seq
+            if item.log not in broken:
+                _add(group, item, limits, broken)
+            if item.log in broken:
+                group.refused.append((item, broken[item.log]))
         elif type(item) is Blob:
             group.blobs.append(item)
         elif type(item) is Job:
@@ -105,11 +117,15 @@ def gather(items: Iterable[object], stream: list[tuple[str, StreamItem]], limits
     return group
 
 
-def _add(group: Group, append: Append, limits: Limits) -> None:
-    group.seq = append.seq
-    if append.summary is not None:
-        group.summaries[append.summary.run_id] = (append.log, append.summary)
-    chunk = encode_events(append.events)
+def _add(group: Group, append: Append, limits: Limits, broken: dict[str, NotRecordable]) -> None:
+    try:
+        chunk = encode_events(append.events)
+        if append.summary is not None:
+            msgspec.json.encode(append.summary)
+            group.summaries[append.summary.run_id] = (append.log, append.summary)
+    except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError) as error:
+        broken[append.log] = _not_recordable(append, error)
+        return
     last = group.rows[-1] if group.rows else None
     if last is not None and _fits(last, append, len(chunk), limits):
         last.count += len(append.events)
@@ -130,6 +146,17 @@ def _add(group: Group, append: Append, limits: Limits) -> None:
             [append],
         )
     )
+
+
+def _not_recordable(append: Append, cause: Exception) -> NotRecordable:
+    kinds = ", ".join(dict.fromkeys(type(event).__name__ for event in append.events))
+    error = NotRecordable(
+        f"{kinds} at version {append.version} cannot be written as JSON: {cause}",
+        where=append.log,
+        fix="all before it is recorded: mend what made it, then resume",
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _fits(row: Row, append: Append, size: int, limits: Limits) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from os import PathLike, fspath
@@ -14,9 +15,9 @@ from typing import Any
 
 from skep.clock import Clock, SystemClock
 from skep.core.events import AnyEvent
-from skep.errors import JournalFailed, LimitExceeded
+from skep.errors import Fenced, JournalFailed, LimitExceeded
 from skep.journal import owner
-from skep.journal.announce import Announcer, fenced_error, same_failure
+from skep.journal.announce import Announcer, same_failure
 from skep.journal.artifacts import ArtifactFiles, blob_not_found, is_digest
 from skep.journal.base import (
     FailureListener,
@@ -166,20 +167,26 @@ class SqliteJournal:
     def _writable(self, log: str) -> Writer:
         writer = self._working()
         if log in self._tell.fenced:
-            raise fenced_error(log)
+            raise same_failure(self._tell.fenced[log])
         return writer
 
     def _committed(self, group: Group, outcome: Outcome) -> None:
         for row in outcome.fenced:
-            news = self._tell.lost(row.log, [append.seq for append in row.appends])
-            if news is not None:
-                self._tell.warn(news)
+            self._lost(row.log, [append.seq for append in row.appends])
+        for append, error in group.refused:
+            self._lost(append.log, [append.seq], error)
         self._count(group, outcome)
         if group.seq:
             self._tell.committed(group.seq, [row.committed() for row in outcome.rows])
 
+    def _lost(self, log: str, seqs: Sequence[int], error: Fenced | None = None) -> None:
+        news = self._tell.lost(log, seqs, error)
+        if news is not None:
+            self._tell.warn(news)
+
     def _count(self, group: Group, outcome: Outcome) -> None:
         self._backlog -= sum(row.count for row in group.rows)
+        self._backlog -= sum(len(append.events) for append, _ in group.refused)
         self._blob_backlog -= sum(len(blob.data) for blob in group.blobs if blob.done is None)
         counters = self._counters
         counters["commits"] += 1
@@ -222,8 +229,14 @@ class SqliteJournal:
     # -- ownership -----------------------------------------------------------------------------
 
     async def acquire(self, log: str) -> Lease:
-        take = partial(leases.acquire, log=log, owner=self._owner, now_ms=self._clock.now_ms())
-        lease: Lease = await self._working().do(take)
+        writer, now_ms = self._working(), self._clock.now_ms()
+
+        def take(connection: sqlite3.Connection) -> Lease:
+            lease = leases.acquire(connection, log, self._owner, now_ms)
+            writer.broken.pop(log, None)
+            return lease
+
+        lease: Lease = await writer.do(take)
         self._generations[log] = lease.generation
         self._tell.regained(log)
         return lease

@@ -63,6 +63,6 @@ def _owned(log: str, holder: str, process: ProcessId, since: int) -> RunOwned:
         f"process {process.pid} on {process.host} took it at {when}, and whether that still lives cannot be"
         " seen from here: it is in another container or on another machine",
         where=log,
-        fix="resume it there; or, once that process has surely ended, give back what it held:"
-        f" sqlite3 STORE \"UPDATE leases SET owner = NULL WHERE owner = '{holder}'\"",  # noqa: S608 - only told
+        fix="resume it there; or, once that process has surely ended, give back what it held:"  # noqa: S608 - told, not run
+        f" sqlite3 STORE \"UPDATE leases SET owner = NULL WHERE owner = '{holder}'\"",
     )

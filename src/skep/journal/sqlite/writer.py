@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from skep.errors import JournalFailed
+from skep.errors import JournalFailed, NotRecordable
 from skep.journal.announce import same_failure
 from skep.journal.sqlite.commit import Committer, Outcome
 from skep.journal.sqlite.group import Blob, Group, Job, gather
@@ -60,6 +60,8 @@ class Writer:
         self._signals: SimpleQueue[None] = SimpleQueue()
         self._signalled = False
         self._stream = StreamQueue(limits)
+        self.broken: dict[str, NotRecordable] = {}
+        """Logs of which something could not be encoded: what follows would leave a gap. The thread's own."""
         self._failure: JournalFailed | None = None
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
@@ -130,7 +132,7 @@ class Writer:
         group = None
         if self._failure is None:
             try:
-                group = gather(items, self._stream.take(), self._limits)
+                group = gather(items, self._stream.take(), self._limits, self.broken)
                 outcome = committer.commit(group)
             except Exception as error:  # noqa: BLE001 - any failure to commit stops the journal (R-stop)
                 self._stop(error)
