@@ -59,6 +59,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """From a child's exit until its output is taken as complete, when a grandchild holds the pipe."""
     memory_runs: int = 100
     """Finished runs that a `memory:` store keeps."""
+    memory_session_events: int = 10_000
+    """Events in logs that are no run's (those of sessions) that a `memory:` store keeps; the oldest go."""
+    memory_stream_bytes: int = 64 * MIB
+    """Stream items of all logs that a `memory:` store keeps; those of the quietest log go first."""
     prompt_template_chars: int = 64 * KIB
     prompt_rendered_chars: int = 1 * MIB
     prompt_work: int = 64 * MIB

@@ -5,6 +5,7 @@ import pytest
 from skep.errors import BlobNotFound
 from skep.journal.base import StreamItem
 from skep.journal.memory import MemoryJournal
+from skep.journal.memory.streams import ITEM_BYTES
 from skep.limits import Limits
 from skep.testing.aio import in_loop
 from skep.testing.journal.kit import events, names, opened, summary
@@ -60,3 +61,61 @@ async def test_forgetting_many_runs_leaves_nothing_behind():
         assert len(journal._logs._order) < 1_100
         assert len(journal._logs._logs) == 3
         assert names(await journal.read_all(1_900)) == ["x", "y"] * 3
+
+
+@in_loop
+async def test_sessions_keep_their_last_events_all_together():
+    async with opened(MemoryJournal(Limits(memory_session_events=10))) as journal:
+        digest = await journal.put_blob(b"theirs", log="session:a")
+        journal.append("run:a", 1, events("kept"), summary("a"))
+        for version in (1, 3):
+            journal.append("session:a", version, events("x", "y"))
+        journal.stream("session:a", [StreamItem("t", 1, 1, 1, 1, b"x")])
+        for version in range(1, 9):
+            journal.append("session:b", version, events(str(version)))
+        assert [item.version for item in await journal.read("session:a")] == [3, 4]
+        assert await journal.get_blob(digest, log="session:a") == b"theirs"
+        for version in range(9, 21):
+            journal.append("session:b", version, events(str(version)))
+        assert names(await journal.read("session:b")) == [str(version) for version in range(11, 21)]
+        assert await journal.read("session:a") == await journal.read_stream("session:a") == []
+        assert await journal.read_last("session:a") is None
+        with pytest.raises(BlobNotFound):
+            await journal.get_blob(digest)
+        await journal.flushed(journal.append("session:a", 5, events("back")))
+        assert names(await journal.read("session:a")) == ["back"]
+        assert names(await journal.read("run:a")) == ["kept"]
+
+
+@in_loop
+async def test_long_sessions_leave_nothing_behind():
+    async with opened(MemoryJournal(Limits(memory_session_events=5))) as journal:
+        for version in range(1, 4_000):
+            journal.append("session:a", version, events("x"))
+        assert len(journal._logs._order) < 2_100
+        assert len(journal._logs._logs["session:a"]) == 5
+
+
+@in_loop
+async def test_streams_are_bounded_by_bytes_and_the_quietest_log_goes_first():
+    room = 4 * (100 + ITEM_BYTES)
+    async with opened(MemoryJournal(Limits(memory_stream_bytes=room))) as journal:
+
+        def stream(log, *numbers):
+            journal.stream(log, [StreamItem("t", 1, number, 1, 1, b"x" * 100) for number in numbers])
+
+        async def kept(log):
+            return [item.number for item in await journal.read_stream(log)]
+
+        stream("session:a", 1, 2)
+        stream("session:b", 1)
+        stream("session:a", 3)
+        stream("session:c", 1)
+        assert [await kept(f"session:{name}") for name in "abc"] == [[1, 2, 3], [], [1]]
+        stream("session:c", 2, 3, 4, 5, 6)
+        assert [await kept(f"session:{name}") for name in "abc"] == [[], [], [3, 4, 5, 6]]
+        assert journal.stats()["stream_pruned"] == 6
+        journal.stream("session:d", [StreamItem("t", 1, 1, 1, 1, b"x" * 10_000)])
+        assert [await kept(f"session:{name}") for name in "cd"] == [[], []]
+        assert journal._streams._logs == {}
+        assert journal._streams._bytes == 0

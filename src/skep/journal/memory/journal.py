@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from skep.journal.memory.blobs import MemoryBlobs
 from skep.journal.memory.inbox import MemoryInbox
 from skep.journal.memory.logs import MemoryLogs
 from skep.journal.memory.runs import MemoryRuns
+from skep.journal.memory.streams import MemoryStreams
 from skep.journal.messages import run_ended
 from skep.journal.watch import TokenWatch
 from skep.limits import DEFAULT_LIMITS, Limits
@@ -35,7 +35,9 @@ class MemoryJournal:
 
     What is appended is durable at once, as far as memory can be; listeners hear of it from the loop, in
     order. The last `limits.memory_runs` (100) finished runs are kept, older ones are forgotten with their
-    logs, streams and the artifacts that nothing else mentions.
+    logs, streams and the artifacts that nothing else mentions. Of sessions, which have no end, the last
+    `limits.memory_session_events` (10,000) are kept, all sessions together; one of which nothing is left is
+    forgotten like a run. Stream items are bounded by `limits.memory_stream_bytes` (64 MiB), too.
 
     Args:
         limits: bounds.
@@ -44,16 +46,15 @@ class MemoryJournal:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, *, clock: Clock | None = None) -> None:
         self.url = "memory:"
-        self._limits = limits
         self._clock = clock or SystemClock()
         self._tell = Announcer()
         self._news: list[CommittedRow] = []
         self._scheduled = False
         self._open = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._logs = MemoryLogs()
+        self._logs = MemoryLogs(limits.memory_session_events)
         self._runs = MemoryRuns(limits.memory_runs)
-        self._streams: dict[str, deque[StreamItem]] = {}
+        self._streams = MemoryStreams(limits)
         self._leases: dict[str, Lease] = {}
         self._generations: dict[str, int] = {}
         self._inbox = MemoryInbox(limits)
@@ -63,7 +64,6 @@ class MemoryJournal:
             "rows": 0,
             "events": 0,
             "stream_dropped": 0,
-            "stream_pruned": 0,
             "backlog": 0,
         }
 
@@ -98,6 +98,8 @@ class MemoryJournal:
         self._counters["events"] += len(events)
         if summary is not None:
             self._summarise(log, summary)
+        for gone in self._logs.trim():
+            self._forget(gone)
         self._schedule()
         return seq
 
@@ -114,9 +116,7 @@ class MemoryJournal:
     def stream(self, log: str, items: Sequence[StreamItem]) -> None:
         if not self._open:
             raise _not_open(self._tell)
-        kept = self._streams.setdefault(log, deque(maxlen=self._limits.stream_items))
-        self._counters["stream_pruned"] += max(0, len(kept) + len(items) - self._limits.stream_items)
-        kept.extend(items)
+        self._streams.put(log, items)
 
     def _check(self, log: str) -> None:
         if not self._open:
@@ -128,9 +128,13 @@ class MemoryJournal:
         gone = self._runs.put(log, summary)
         if gone is not None:
             self._logs.drop(gone)
-            self._blobs.drop(gone)
-            self._streams.pop(gone, None)
             self._generations.pop(gone, None)
+            self._forget(gone)
+
+    def _forget(self, log: str) -> None:
+        """Drop what stands beside a log that has gone."""
+        self._blobs.drop(log)
+        self._streams.drop(log)
 
     def _fence(self, log: str, seq: int) -> None:
         error = self._tell.lost(log, [seq])
@@ -165,8 +169,7 @@ class MemoryJournal:
     async def read_stream(
         self, log: str, task_id: str | None = None, after: int = 0, limit: int = 1_000
     ) -> list[StreamItem]:
-        items = self._streams.get(log, ())
-        return [item for item in items if item.number > after and task_id in (None, item.task_id)][:limit]
+        return self._streams.read(log, task_id, after, limit)
 
     async def get_run(self, run_id: str) -> RunSummary | None:
         return self._runs.get(run_id, self._leases)
@@ -228,7 +231,7 @@ class MemoryJournal:
     # -- one-process facts ---------------------------------------------------------------------
 
     def stats(self) -> dict[str, int]:
-        return dict(self._counters)
+        return {**self._counters, "stream_pruned": self._streams.pruned}
 
 
 def _not_open(tell: Announcer) -> JournalFailed:

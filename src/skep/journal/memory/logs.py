@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -29,10 +30,15 @@ class Row(Struct):
 
 
 class MemoryLogs:
-    """All logs."""
+    """All logs; of those that are no run's, which nobody drops, the last `keep` events."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
         self.position = 0
+        self._keep = keep
+        self._endless: deque[Row] = deque()
+        self._endless_events = 0
+        self._trimmed: dict[str, int] = {}
+        """The next version of logs of which nothing is left."""
         self._logs: dict[str, list[Row]] = {}
         self._order: list[Row] = []
         self._dropped = 0
@@ -40,14 +46,34 @@ class MemoryLogs:
     def next_version(self, log: str) -> int:
         """The version that the next event of `log` must have."""
         rows = self._logs.get(log)
-        return rows[-1].version + len(rows[-1].events) if rows else 1
+        return rows[-1].version + len(rows[-1].events) if rows else self._trimmed.get(log, 1)
 
     def append(self, log: str, version: int, events: Sequence[AnyEvent]) -> Row:
         self.position += 1
         row = Row(self.position, log, version, events)
         self._logs.setdefault(log, []).append(row)
         self._order.append(row)
+        if not log.startswith("run:"):
+            self._endless.append(row)
+            self._endless_events += len(events)
         return row
+
+    def trim(self) -> list[str]:
+        """Forget the oldest rows beyond what is kept; the logs of which no row is left."""
+        emptied: list[str] = []
+        while self._endless_events > self._keep:
+            row = self._endless.popleft()
+            self._endless_events -= len(row.events)
+            rows = self._logs[row.log]
+            if len(rows) == 1:
+                self._trimmed[row.log] = self.next_version(row.log)
+                del self._logs[row.log]
+                emptied.append(row.log)
+            else:
+                del rows[0]
+            self._empty(row)
+        self._compact()
+        return emptied
 
     def read(self, log: str, after: int, limit: int) -> list[Recorded]:
         rows = self._logs.get(log, [])
@@ -60,8 +86,14 @@ class MemoryLogs:
     def drop(self, log: str) -> None:
         """Forget a log; its positions are not used again."""
         for row in self._logs.pop(log, ()):
-            row.events = ()
-            self._dropped += 1
+            self._empty(row)
+        self._compact()
+
+    def _empty(self, row: Row) -> None:
+        row.events = ()
+        self._dropped += 1
+
+    def _compact(self) -> None:
         if self._dropped > _COMPACT_FROM and self._dropped * 2 > len(self._order):
             self._order = [row for row in self._order if row.events]
             self._dropped = 0
