@@ -8,7 +8,7 @@ import pytest
 
 from engines import Agents, blueprint, step
 from skep import Engine
-from skep.core.outcomes import Blocked, Cancelled, Pass
+from skep.core.outcomes import Blocked, Cancelled, Pass, Timeout
 from skep.core.outputs import FileRef, Final, final
 from skep.errors import (
     AttemptEnded,
@@ -272,3 +272,106 @@ def test_calls_from_another_thread_reach_the_loop():
         return await asyncio.to_thread(elsewhere)
 
     assert acting(test) == "pending"
+
+
+@pytest.mark.parametrize("end", ["timeout", "cancel", "wait_for"])
+def test_a_run_ends_although_its_worker_waited_for_a_child(end):
+    async def test(engine, agents, _):
+        @engine.agent("waits")
+        async def waits(inv):
+            child = await engine.start_task(inv.token, "hang", None)
+            dispatched = engine.dispatch_attempt(inv.token, child)
+            await (asyncio.wait_for(dispatched, 0.05) if end == "wait_for" else dispatched)
+
+        waiting = step("waits", timeout=0.1) if end == "timeout" else step("waits")
+        handle = await engine.start(blueprint(waiting), {})
+        await agents.started.wait()
+        info = await (handle.cancel() if end == "cancel" else handle.wait())
+        assert info.status == ("cancelled" if end == "cancel" else "failed")
+        assert engine.stats()["open_tasks"] == 0
+
+    acting(test)
+
+
+def test_a_child_goes_on_when_who_dispatched_it_has_gone():
+    async def test(engine, agents, token):
+        task_id = await engine.start_task(token, "gate", None)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.dispatch_attempt(token, task_id), 0.05)
+        agents.release.set()
+        while task_id in engine.ledger.state.tasks:
+            await asyncio.sleep(0)
+        assert (await engine.read_task_state(token, task_id)).status == "pass"
+
+    acting(test)
+
+
+def test_a_cancel_while_the_last_child_ends_is_too_late_and_harmless():
+    async def test(engine, agents, _):
+        holding, go = asyncio.Event(), asyncio.Event()
+
+        @engine.agent("slow_to_end")
+        async def slow_to_end(inv):
+            try:
+                holding.set()
+                await asyncio.Event().wait()
+            finally:
+                await go.wait()
+
+        @engine.agent("parent")
+        async def parent(inv):
+            child = await engine.start_task(inv.token, "slow_to_end", None)
+            background.append(asyncio.ensure_future(engine.dispatch_attempt(inv.token, child)))
+            await holding.wait()
+            return "done"
+
+        background = []
+        handle = await engine.start(blueprint(step("parent")), {})
+        await holding.wait()
+        while handle._driver._ended is None:
+            await asyncio.sleep(0)
+        cancelling = asyncio.ensure_future(handle.cancel())
+        await asyncio.sleep(0)
+        go.set()
+        assert (await cancelling).status == "done"
+
+    acting(test)
+
+
+def test_a_started_task_has_its_agents_timeout():
+    async def test(engine, _, token):
+        @engine.agent("short", timeout=0.05)
+        async def short(inv):
+            await asyncio.Event().wait()
+
+        task_id = await engine.start_task(token, "short", None)
+        assert await engine.dispatch_attempt(token, task_id) == Timeout()
+
+    acting(test)
+
+
+def test_a_flow_step_is_dispatched_by_its_run_only():
+    async def test(engine, agents, token):
+        retry = {"max_attempts": 2, "backoff": {"initial": 30}}
+        handle = await engine.start(blueprint(step("boom", retry=retry)), {})
+        while not (pending := [t for t in engine.ledger.state.tasks.values() if t.retry_at]):
+            await asyncio.sleep(0)
+        with pytest.raises(InvalidTransition, match="a step of its flow"):
+            await engine.dispatch_attempt(token, pending[0].id)
+        assert (await handle.cancel()).status == "cancelled"
+
+    acting(test)
+
+
+def test_closing_ends_the_workers_of_sessions_too():
+    async def main():
+        async with Engine.open("memory:") as engine:
+            agents = Agents(engine)
+            token = await engine.attach("op", "operator")
+            task_id = await engine.start_task(token, "hang", None)
+            dispatched = asyncio.ensure_future(engine.dispatch_attempt(token, task_id))
+            await agents.started.wait()
+        with pytest.raises((InvalidTransition, asyncio.CancelledError)):
+            await dispatched
+
+    run(main())

@@ -4,7 +4,7 @@ import pytest
 
 from machines import Drive, fanout, let, seq, step, try_
 from skep.errors import InvalidTransition, ReplayDiverged
-from skep.flow.inputs import CancelRequested, Ended, Settled, Started
+from skep.flow.inputs import CancelRequested, Changes, Ended, Settled, Started
 from skep.flow.machine import Machine
 from skep.flow.program import compile_flow
 
@@ -71,7 +71,13 @@ def test_a_flow_starts_once():
         drive.machine.feed(Started({}))
 
 
-@pytest.mark.parametrize("event", [Started({}), Settled("0", "pass", "a", "d"), CancelRequested("why")])
+def test_a_cancel_after_the_end_comes_too_late():
+    drive = Drive(let("$.x", "1"))
+    assert drive.machine.feed(CancelRequested("why")) == Changes()
+    assert drive.ctx == {"x": 1}
+
+
+@pytest.mark.parametrize("event", [Started({}), Settled("0", "pass", "a", "d")])
 def test_nothing_goes_in_after_the_end(event):
     drive = Drive(let("$.x", "1"))
     with pytest.raises(InvalidTransition, match=r"ended \(done\)"):
