@@ -11,7 +11,8 @@ from journals import FailingJournal, HeldJournal
 from skep import Engine
 from skep.core import events as ev
 from skep.engine.recovery import recover
-from skep.errors import JournalFailed
+from skep.engine.run import RunDriver
+from skep.errors import JournalFailed, LimitExceeded
 from skep.host import Engine as HostEngine
 from skep.journal.memory import MemoryJournal
 from skep.limits import Limits
@@ -297,7 +298,8 @@ def test_open_takes_up_interrupted_runs_once_their_agents_are_there(tmp_path):
     assert run(second(run(first()))) == {"out": "at last"}
 
 
-def test_an_interruption_too_many_blocks_the_step(tmp_path):
+def test_an_interruption_too_many_blocks_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunDriver, "_note_interruptions", lambda _: None)  # the host dies, it does not close
     url = f"sqlite:///{tmp_path}/skep.db"
 
     async def start(engine):
@@ -324,3 +326,127 @@ def test_an_interruption_too_many_blocks_the_step(tmp_path):
     assert lives == Limits().max_interruptions + 2
     assert info.status == "failed"
     assert "interrupted" in info.error["message"]
+
+
+def test_a_wide_fanout_is_ahead_by_no_more_than_max_ahead():
+    async def main():
+        journal = HeldJournal()
+        engine = await opened(journal)
+        agents = Agents(engine)
+        lanes = {
+            "kind": "fanout",
+            "items": path("$.items"),
+            "bind": path("$.item"),
+            "body": step("gate", "$.item"),
+            "join": "all",
+            "select": path("$.out"),
+            "out": path("$.results"),
+        }
+        handle = await engine.start(blueprint(lanes), {"items": list(range(500))})
+        await agents.started.wait()
+        await settle(1000)
+        await engine.ledger.flushed()
+        journal.hold()
+        agents.release.set()
+        await settle(3000)
+        settled = engine.ledger.state.runs[handle.id].settled
+        journal.let_go()
+        result = await handle.result()
+        await engine.close()
+        return settled, len(result["results"])
+
+    settled, total = run(main())
+    assert settled == Limits().max_ahead
+    assert total == 500
+
+
+def test_orderly_restarts_do_not_use_up_the_interruptions(tmp_path):
+    url = f"sqlite:///{tmp_path}/skep.db"
+
+    async def life(run_id):
+        async with Engine.open(url, recover="none") as engine:
+            agents = Agents(engine)
+            handle = await (
+                engine.resume_run(run_id) if run_id else engine.start(blueprint(step("hang")), {})
+            )
+            await agents.started.wait()
+            return handle.id
+
+    run_id = None
+    for _ in range(Limits().max_interruptions + 3):
+        run_id = run(life(run_id))
+
+
+def test_open_recovers_by_itself_what_was_interrupted(tmp_path):
+    url = f"sqlite:///{tmp_path}/skep.db"
+
+    async def first():
+        async with Engine.open(url) as engine:
+            agents = Agents(engine)
+            handle = await engine.start(blueprint([step("hang"), step("echo")]), {})
+            await agents.started.wait()
+            return handle.id
+
+    async def second(run_id):
+        async with Engine.open(url) as engine:
+            Agents(engine, without="hang")
+            engine.agent("hang")(lambda: "free")
+            following = engine.run_events(run_id, follow=True)
+            kinds = [event["kind"] async for event in following]
+            return kinds, await engine.get_run(run_id)
+
+    kinds, info = run(second(run(first())))
+    assert info.status == "done"
+    assert "run_recovered" in kinds
+
+
+def test_a_run_that_cannot_be_recovered_does_not_keep_others_from_it(tmp_path):
+    url = f"sqlite:///{tmp_path}/skep.db"
+
+    async def first():
+        async with Engine.open(url) as engine:
+            agents = Agents(engine)
+            engine.agent("stranger")(lambda: 1)
+            flow = [step("hang"), step("stranger")]
+            one = await engine.start(blueprint(flow), {})
+            await agents.started.wait()
+            agents.started.clear()
+            two = await engine.start(blueprint(step("hang")), {})
+            await agents.started.wait()
+            return one.id, two.id
+
+    async def second(one, two):
+        async with Engine.open(url) as engine:
+            Agents(engine, without="hang")
+            engine.agent("hang")(lambda: "free")
+            info = [event async for event in engine.run_events(two, follow=True)]
+            return info[-1]["status"], engine.unrecovered
+
+    status, unrecovered = run(second(*run(first())))
+    assert status == "done"
+    assert len(unrecovered) <= 1
+
+
+def test_a_commit_that_is_refused_fails_its_run_and_leaves_nothing(tmp_path):
+    async def main():
+        limits = Limits(journal_backlog=30)
+        async with Engine.open(f"sqlite:///{tmp_path}/skep.db", limits=limits) as engine:
+            Agents(engine)
+            wide = {
+                "kind": "fanout",
+                "items": path("$.items"),
+                "bind": path("$.item"),
+                "body": step("echo", "$.item"),
+                "join": "all",
+                "out": path("$.r"),
+            }
+            with pytest.raises(LimitExceeded, match="journal_backlog"):
+                await engine.start(blueprint(wide), {"items": list(range(100))})
+            await asyncio.sleep(0)
+            stats = engine.stats()
+            done = await (await engine.start(blueprint(step("echo")), {})).wait()
+            return stats, done
+
+    stats, done = run(main())
+    assert (stats["open_runs"], stats["open_tasks"]) == (0, 0)
+    assert done.status == "done"
