@@ -34,7 +34,7 @@ async def run(turns: int, size: int) -> None:
             require(len(messages) == turns, f"{len(messages)} messages, not {turns}")
             require(all(len(message) == size for message in messages), "a message is short")
             await check_durable(place, handle.id, turns)
-        report(mib=size_on_disk(place) / 2**20)
+        report(mb=size_on_disk(place) / 1e6)
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ async def run_disk(channel: str, turns: int, size: int) -> None:
             state = await graph.compile(checkpointer=saver).ainvoke({"messages": []}, config("chat", turns))
         require(len(state["messages"]) == turns, "a message is missing")
         require(all(len(message) == size for message in state["messages"]), "a message is short")
-        report(mib=size_on_disk(place) / 2**20)
+        report(mb=size_on_disk(place) / 1e6)
 
 
 PROBES: dict[str, Callable[..., Awaitable[None]]] = {

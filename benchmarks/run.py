@@ -61,6 +61,14 @@ def check(options: argparse.Namespace) -> None:
         raise SystemExit("--write wants the whole table: --long, without --quick and --only")
 
 
+def command(options: argparse.Namespace) -> str:
+    """What a reader types to print the same table; where this machine keeps its files is left out."""
+    flags = [f"--{name}" for name in ("quick", "long", "write") if getattr(options, name)]
+    keys = [f"--only {key}" for key in options.only or ()]
+    repetitions = [f"--repetitions {options.repetitions}"] if options.repetitions else []
+    return " ".join(["python benchmarks/run.py", *flags, *keys, *repetitions])
+
+
 def main() -> None:
     options = arguments()
     table = chosen(options)
@@ -79,8 +87,7 @@ def main() -> None:
         )
     except measure.ProbeFailed as error:
         raise SystemExit(str(error)) from error
-    command = " ".join(["python", "benchmarks/run.py", *sys.argv[1:]])
-    text = report.document(table, samples, machine.facts(options.peers), command)
+    text = report.document(table, samples, machine.facts(options.peers), command(options))
     print(text)
     if options.json:
         found = [

@@ -159,14 +159,14 @@ def steps(scale: Scale) -> Sequence[Row]:
         ),
         Row(
             "million",
-            "one step after a million, against one after a thousand",
+            "one step after a million, against one of the first thousands",
             "late_over_early",
             "x",
             AtMost(1.1),
             skep("ours_million.py", scale.million),
             slow=True,
-            note="one run (`group`, SQLite); the median window of 1,000 steps in its last tenth over that in"
-            " steps 1,000 to 11,000.",
+            note="late is the last tenth of one run (`group`, SQLite), early the beginning of short runs before"
+            " and after it; medians over windows of 1,000 steps",
         ),
     )
 
@@ -222,8 +222,8 @@ def sizes(scale: Scale) -> Sequence[Row]:
         Row(
             "disk",
             f"bytes on disk for {turns} turns of 2 KB",
-            "mib",
-            "MiB",
+            "mb",
+            "MB",
             AtMost(1.5),
             skep("ours_disk.py", turns, 2_048),
             langgraph("messages list", "disk", "full", turns, 2_048),
