@@ -34,8 +34,7 @@ class SystemClock:
 
     def now_ms(self) -> int:
         now = time.time_ns() // 1_000_000
-        if now > self._last:
-            self._last = now
+        self._last = max(self._last, now)
         return self._last
 
     def call_at(self, when_ms: int, callback: Callable[[], object]) -> TimerHandle:
