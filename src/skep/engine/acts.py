@@ -227,7 +227,7 @@ class Acts:
         """Execute and settle, whether or not the caller still waits or the worker ever ends."""
         task = job.task
         given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        job.stuck = lambda: given_up.set_result(None)
+        job.stuck = lambda _: given_up.set_result(None)
         executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
         await asyncio.wait({executing, given_up}, return_when=asyncio.FIRST_COMPLETED)
         failure = executing.result() if executing.done() else job.end_failure()

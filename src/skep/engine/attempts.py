@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from skep.clock import TimerHandle
 from skep.core import events as ev
@@ -62,6 +61,7 @@ class Attempts:
         self._retries: dict[str, TimerHandle] = {}
         self._ahead = Ahead(self._ledger.journal, self._ledger.limits.max_ahead)
         self._closed = False
+        self._on_stuck = self._stuck
 
     # -- queueing ------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class Attempts:
             blueprint_dir=self._blueprint_dir,
             durability=self._durability,
         )
-        job.stuck = partial(self._stuck, job)
+        job.stuck = self._on_stuck
         self.jobs[task.id] = job
         return job
 

@@ -65,7 +65,7 @@ class Job:
         self.task = task
         self.route = route
         self.data = data
-        self.stuck: Callable[[], None] | None = None
+        self.stuck: Callable[[Job], None] | None = None
         self.work_dir = work_dir
         self.blueprint_dir = blueprint_dir
         self.durability = durability
@@ -152,7 +152,7 @@ class Dispatcher:
         if job.channel is not None:
             job.channel.close()
         if job.stuck is not None:
-            job.stuck()
+            job.stuck(job)
 
     def _ctx(self, job: Job, channel: Channel) -> Ctx:
         task = job.task

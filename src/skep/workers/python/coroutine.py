@@ -26,15 +26,25 @@ class CoroutineWorker(JoinHandler):
     which it was spawned runs as part of its joiner, in a context of its own; any other in the next turn.
     """
 
-    __slots__ = ("_ctx", "_spawner", "_start", "_task")
+    __slots__ = ("_ctx", "_spawner", "_task")
 
     def __init__(self, spawner: InProcSpawner, ctx: Ctx) -> None:
         super().__init__(new_id(WORKER), ctx.cancel_token, Completion())
         self._spawner = spawner
         self._ctx = ctx
         self._task: asyncio.Task[Any] | None = None
-        self._start = asyncio.get_running_loop().call_soon(self._start_task)
         ctx.cancel_token.on_cancel(self._cancel)
+        spawner.starter.soon(self)
+
+    async def join(self) -> None:
+        """Wait for the end; see `Worker.join`."""
+        self.claim()
+        if self._task is None and not self.completion.resolved:
+            await self._run_here()
+        if not self.completion.resolved:
+            await self.completion.wait()
+        if self.completion.outcome is not None:
+            raise self.completion.outcome
 
     async def outcome(self) -> Outcome:
         """Perform the function as part of who waits, unless it has begun already."""
@@ -43,7 +53,6 @@ class CoroutineWorker(JoinHandler):
         return await self.completion.wait()
 
     async def _run_here(self) -> None:
-        self._start.cancel()
         task = self._task = asyncio.current_task()
         asked = task.cancelling() if task is not None else 0
         await _InContext(self._perform())
@@ -54,7 +63,8 @@ class CoroutineWorker(JoinHandler):
         # Meant for the function, by its token or by itself, and not for its joiner.
         await absorb_cancel(asked)
 
-    def _start_task(self) -> None:
+    def start(self) -> None:
+        """Begin in a task of its own, unless the function is being performed or has been."""
         if self._task is None and not self.completion.resolved:
             self._task = asyncio.get_running_loop().create_task(self._perform())
             self._task.add_done_callback(self._ended)
@@ -70,7 +80,7 @@ class CoroutineWorker(JoinHandler):
             stage = RESULT
             if ctx.cancel_token.reason is None and (returned is not None or not invocation.said_final):
                 ctx.channel.deliver(final_of(returned, spawner.limits))
-            self.completion.resolve(ending(ctx.cancel_token))
+            self.completion.resolve(ending(ctx.cancel_token) if ctx.cancel_token.reason is not None else None)
         except BaseException as error:  # noqa: BLE001 - nothing that a worker raises may reach the event loop
             if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                 self._ended()
@@ -81,7 +91,6 @@ class CoroutineWorker(JoinHandler):
         if self.completion.resolved:
             return
         if self._task is None:
-            self._start.cancel()
             self._ended()
             return
         if self._task is asyncio.current_task():
@@ -107,6 +116,27 @@ class CoroutineWorker(JoinHandler):
         self.left_behind = True
         self._spawner.left_behind(self._ctx)
         self.completion.resolve(ending(self.cancel_token))
+
+
+class Starter:
+    """Starts in the loop's next turn what nobody has joined by then: one callback for all of a turn."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._workers: list[CoroutineWorker] = []
+
+    def soon(self, worker: CoroutineWorker) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._workers = loop, []
+        if not self._workers:
+            loop.call_soon(self._start)
+        self._workers.append(worker)
+
+    def _start(self) -> None:
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.start()
 
 
 class _InContext:

@@ -11,6 +11,8 @@ from skep.limits import Limits
 from skep.values import to_plain
 from skep.workers.base import WorkerResult
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
 
 def final_of(returned: Any, limits: Limits) -> Final:
     """The `Final` for a returned value.
@@ -30,6 +32,8 @@ def final_of(returned: Any, limits: Limits) -> Final:
 
 
 def _inline(value: Any, limits: Limits) -> Any:
+    if type(value) in _PLAIN:
+        return inline(value, limits, where="result")
     try:
         return inline(to_plain(value, where="result"), limits, where="result")
     except BadValue:

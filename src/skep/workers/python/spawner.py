@@ -12,7 +12,7 @@ from skep.errors import ConfigError, WorkerCancelled
 from skep.ids import WORKER, new_id
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Completion, Ctx, JoinHandler, Worker
-from skep.workers.python.coroutine import CoroutineWorker
+from skep.workers.python.coroutine import CoroutineWorker, Starter
 from skep.workers.python.parameters import Parameters
 from skep.workers.python.thread import ThreadWorker
 from skep.workers.threads import ThreadPool
@@ -28,7 +28,8 @@ class InProcSpawner:
     within the grace after it was cancelled is left behind and counted in `abandoned`.
 
     Args:
-        function: an async one gets an asyncio task of its own, a sync one a thread.
+        function: an async one runs in its joiner's asyncio task, or in its own when not joined at once; a sync
+            one in a thread.
         limits: for the values that go out, and for `threads`.
         threads: where sync functions run; by default a pool of this spawner's own.
 
@@ -52,6 +53,7 @@ class InProcSpawner:
         self.limits = limits
         self.abandoned = 0
         self.is_async = _is_async(function)
+        self.starter = Starter()
         self._threads = threads if threads is not None else ThreadPool(limits)
 
     async def spawn(self, ctx: Ctx) -> Worker:
