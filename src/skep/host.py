@@ -16,7 +16,7 @@ from skep.core.roles import Role
 from skep.engine.engine import Engine as BaseEngine
 from skep.engine.keys import KeyRing, fresh_ring, home_ring
 from skep.engine.plan import Planner
-from skep.errors import ConfigError
+from skep.errors import ConfigError, EngineError
 from skep.flow.agents import AgentDef, OnInterrupt
 from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
@@ -180,7 +180,14 @@ async def run(
 
 
 def run_sync(blueprint: Blueprint | Loaded, input: Mapping[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-    """`run` for scripts: makes an event loop of its own."""
+    """`run` for scripts: makes an event loop of its own.
+
+    Raises:
+        EngineError: there is a running event loop: await `run` there.
+    """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise EngineError("run_sync was called in a running event loop", fix="await skep.run(...) instead")
     return asyncio.run(run(blueprint, input, **options))
 
 

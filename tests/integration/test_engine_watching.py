@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from engines import Agents, blueprint, chain, step
-from skep import Engine
-from skep.errors import Lagged, LockBusy, RunOwned
+from engines import Agents, blueprint, chain, lit, path, step
+from skep import Engine, run_sync
+from skep.errors import BadValue, EngineError, Lagged, LockBusy, RunOwned
 from skep.limits import Limits
 from skep.testing.aio import run
 
@@ -135,3 +135,19 @@ def test_a_call_after_the_end_of_the_loop_is_busy_too():
     threadsafe = run(main())
     with pytest.raises(LockBusy, match="closed"):
         threadsafe.call(print)
+
+
+def test_misuse_of_the_one_call_forms_is_named():
+    document = blueprint({"kind": "let", "at": path("$.x"), "value": lit(1)})
+
+    async def main():
+        with pytest.raises(EngineError, match=r"await skep\.run"):
+            run_sync(document)
+        async with Engine.open("memory:") as engine:
+            with pytest.raises(BadValue, match="not an object"):
+                await engine.start(document, [1])
+
+    run(main())
+    agents = [{"name": "id", "kind": "rust_fn", "spec": {"fn_id": "identity"}}]
+    result = run_sync(blueprint(step("id"), agents=agents), {"x": 1})
+    assert result["out"] == {"by": "baseline-identity", "agent": "id", "echoed": '{"x":1}'}

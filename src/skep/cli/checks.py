@@ -111,7 +111,7 @@ def _platform() -> list[Check]:
     return [
         Check("platform", ok=True, detail=f"{platform.system()} {platform.release()} {platform.machine()}"),
         Check("text", utf8, f"file names are {sys.getfilesystemencoding()}", "set LANG=C.UTF-8"),
-        _feature("/proc", Path("/proc/self/stat").exists(), "stray processes can be found and ended"),
+        _feature("/proc", Path("/proc/self/stat").exists(), "whether a process lives can be told exactly"),
         _feature("pidfd", hasattr(os, "pidfd_open"), "processes can be waited for without races"),
     ]
 

@@ -28,7 +28,15 @@ from skep.engine.run import RunDriver
 from skep.engine.subscriptions import Subscription, Subscriptions
 from skep.engine.threadsafe import ThreadSafe
 from skep.engine.tokens import TokenOffice
-from skep.errors import EngineError, Fenced, InvalidTransition, JournalFailed, LimitExceeded, SkepError
+from skep.errors import (
+    BadValue,
+    EngineError,
+    Fenced,
+    InvalidTransition,
+    JournalFailed,
+    LimitExceeded,
+    SkepError,
+)
 from skep.flow.blueprint import Blueprint
 from skep.flow.load import Loaded
 from skep.ids import new_id
@@ -177,7 +185,7 @@ class Engine(Acts):
             if driver is None:
                 if row.status in ENDED:
                     what = f"run {row.run_id} has ended: {row.status}"
-                    raise InvalidTransition(what, fix=f"skep show {row.run_id}")
+                    raise InvalidTransition(what, fix="only an interrupted run goes on; start a new one")
                 driver = await recover(self, row.run_id)
                 self.unrecovered.pop(row.run_id, None)
         await self.ledger.flushed()
@@ -285,6 +293,10 @@ class Engine(Acts):
 
 
 def _first_ctx(blueprint: Blueprint, given: Mapping[str, Any] | None) -> Any:
+    if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise BadValue(
+            f"the input is {values.type_name(given)}, not an object", where="input", fix="give a dict"
+        )
     default: Any = blueprint.default_init_ctx
     if given is None:
         return default if default is not None else {}
