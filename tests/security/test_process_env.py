@@ -54,6 +54,7 @@ def host(monkeypatch):
         monkeypatch.setenv(name, "secret-value")
     for name in (*ALLOWED, "LC_ALL", "LC_TIME"):
         monkeypatch.setenv(name, os.environ.get(name) or "C")
+    monkeypatch.delenv("LC_CTYPE", raising=False)  # Python sets it itself where no locale is set
     monkeypatch.setenv("SKEP_HOME", "/secret-value/home")
     monkeypatch.setenv("SKEP_TASK_ID", "T-of-an-outer-run")
     monkeypatch.setenv("MSE_TOKEN_NONCE", "secret-value")
