@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct
 
 from skep import values
-from skep.errors import BadValue
 from skep.limits import DEFAULT_LIMITS, Limits
 
 
@@ -70,8 +69,6 @@ class Final(Struct, frozen=True, tag_field="type", tag="final"):
 
 OutputEvent = Progress | Partial | Artifact | Final
 
-_decoder = json.Decoder(OutputEvent)
-
 
 def inline(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value") -> Inline:
     """Check and encode `value` into an `Inline`.
@@ -90,23 +87,3 @@ def final(value: Any, *, ok: bool = True) -> Final:
     b'{"type":"final","content":{"kind":"inline","value":{"verdict":"pass"}},"ok":true}'
     """
     return Final(inline(value, where="result"), ok)
-
-
-def parse_output(line: bytes, limits: Limits = DEFAULT_LIMITS) -> OutputEvent:
-    """Decode one published `OutputEvent` that came from outside, checking every value in it.
-
-    Raises:
-        BadValue: not an output event.
-        LimitExceeded: a value too deep or too big.
-    """
-    try:
-        event = _decoder.decode(line)
-    except (ValueError, RecursionError) as error:
-        raise BadValue(f"not an output event: {error}", where="output") from error
-    content = getattr(event, "content", None)
-    if isinstance(content, Blob):
-        raise BadValue("content kind 'blob' is not for workers", where="output", fix="use inline or file_ref")
-    if isinstance(content, Inline):
-        checked = inline(values.decode_untrusted(bytes(content.value), limits), limits)
-        return Final(checked, event.ok) if isinstance(event, Final) else Artifact(event.name, checked)  # type: ignore[union-attr]
-    return event
