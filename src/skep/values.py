@@ -25,6 +25,10 @@ type_names: dict[type[object], str] = {
 MAX_TEXT = 4_096
 """Characters of a name, an address or a message in a record."""
 
+_SURROGATE = "text holds a lone surrogate, which UTF-8 cannot carry"
+_REPLACE = "remove it, as text.encode('utf-8', 'replace').decode() does"
+_FLATTEN = "nest less, or pass the inner part as JSON text"
+
 _encoder = msgspec.json.Encoder()
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
@@ -57,7 +61,7 @@ def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value")
     try:
         data = _encoder.encode(value)
     except UnicodeEncodeError as error:
-        raise BadValue("text holds a lone surrogate, which UTF-8 cannot carry", where=where) from error
+        raise BadValue(_SURROGATE, where=where, fix=_REPLACE) from error
     if len(data) > limits.max_value_bytes:
         raise LimitExceeded(
             "max_value_bytes", limits.max_value_bytes, where=where, fix="write a file and return a file_ref"
@@ -79,11 +83,11 @@ def decode_untrusted(data: bytes | str, limits: Limits = DEFAULT_LIMITS, *, wher
     """
     size = len(data)
     if size > limits.max_value_bytes:
-        raise LimitExceeded("max_value_bytes", limits.max_value_bytes, where=where)
+        raise LimitExceeded("max_value_bytes", limits.max_value_bytes, where=where, fix="pass it as a file")
     try:
         value = _decoder.decode(data)
     except RecursionError as error:
-        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where) from error
+        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where, fix=_FLATTEN) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadValue(f"not JSON: {error}", where=where) from error
     _checked(value, limits, where)
@@ -128,7 +132,7 @@ def _checked(value: Any, limits: Limits, where: str) -> None:
     try:
         _check(value, limits.max_value_depth, where)
     except _TooDeep as error:
-        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where) from error
+        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where, fix=_FLATTEN) from error
 
 
 def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 - one walk, no calls between cases
@@ -146,7 +150,7 @@ def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 -
             raise _TooDeep
         for key, item in value.items():
             if type(key) is not str:
-                raise BadValue(f"object key {key!r} is not a string", where=where)
+                raise BadValue(f"object key {key!r} is not a string", where=where, fix="use str(key)")
             if type(item) is not str:
                 _check(item, depth - 1, where)
     elif kind is list or kind is tuple:
@@ -193,5 +197,5 @@ def check_text(text: str, where: str, limit: int = MAX_TEXT) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadValue("text holds a lone surrogate, which UTF-8 cannot carry", where=where) from error
+        raise BadValue(_SURROGATE, where=where, fix=_REPLACE) from error
     return text

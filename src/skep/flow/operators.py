@@ -40,7 +40,8 @@ def _is_number(value: object) -> bool:
 def _two_numbers(verb: str, a: object, b: object) -> None:
     if type(a) is type(b) is int or (_is_number(a) and _is_number(b)):
         return
-    fix = "use concat(...) to join text or arrays" if verb == "add" and type(a) in (str, list) else None
+    joins = verb == "add" and type(a) in (str, list)
+    fix = "use concat(...) to join text or arrays" if joins else "give it numbers"
     raise EvalError(f"{verb} needs two numbers, got {type_name(a)} and {type_name(b)}", fix=fix)
 
 
@@ -54,7 +55,7 @@ def _legal(verb: str, result: Any) -> Any:
         )
     if math.isfinite(result):
         return result
-    raise EvalError(f"the result of {verb} is too large for a JSON number")
+    raise EvalError(f"the result of {verb} is too large for a JSON number", fix="use smaller numbers")
 
 
 def add(a: Any, b: Any) -> Any:
@@ -76,7 +77,7 @@ def div(a: Any, b: Any) -> Any:
     """Two integers that divide evenly give an integer, everything else a float."""
     _two_numbers("div", a, b)
     if b == 0:
-        raise DivisionByZero("division by zero")
+        raise DivisionByZero("division by zero", fix=_DIVISOR)
     if type(a) is int and type(b) is int and a % b == 0:
         return _legal("div", a // b)
     return _legal("div", a / b)
@@ -86,7 +87,7 @@ def mod(a: Any, b: Any) -> Any:
     """The remainder, with the sign of the right side."""
     _two_numbers("mod", a, b)
     if b == 0:
-        raise DivisionByZero("modulo by zero")
+        raise DivisionByZero("modulo by zero", fix=_DIVISOR)
     return _legal("mod", a % b)
 
 
@@ -97,7 +98,8 @@ def _comparison(verb: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any
     def ordered(a: Any, b: Any) -> bool:
         if (_is_number(a) and _is_number(b)) or (type(a) is str and type(b) is str):
             return compare(a, b)
-        raise EvalError(f"{verb} needs two numbers or two strings, got {type_name(a)} and {type_name(b)}")
+        message = f"{verb} needs two numbers or two strings, got {type_name(a)} and {type_name(b)}"
+        raise EvalError(message, fix="compare values of one type, or use == and !=")
 
     return ordered
 
@@ -125,7 +127,7 @@ def _extreme(verb: str, better: Callable[[Any, Any], bool], args: list[Any]) -> 
         raise EvalError(f"{verb} of nothing", fix="test len(...) first")
     best = args[0]
     if not _is_number(best) and type(best) is not str:
-        raise EvalError(f"{verb} needs numbers or strings, got {type_name(best)}")
+        raise EvalError(f"{verb} needs numbers or strings, got {type_name(best)}", fix="give it those")
     for item in args[1:]:
         if better(item, best):
             best = item
@@ -139,13 +141,14 @@ def length(value: Any) -> int:
     """Items of an array, characters of a string, keys of an object."""
     if type_of(value) in (list, str, dict):
         return len(value)
-    raise EvalError(f"len needs an array, a string or an object, got {type_name(value)}")
+    message = f"len needs an array, a string or an object, got {type_name(value)}"
+    raise EvalError(message, fix="name one of those, or test exists(...) first")
 
 
 def sorted_keys(value: Any) -> list[str]:
     if type_of(value) is dict:
         return sorted(value)
-    raise EvalError(f"keys needs an object, got {type_name(value)}")
+    raise EvalError(f"keys needs an object, got {type_name(value)}", fix="name an object, as in $.scores")
 
 
 def contains(needle: Any, haystack: Any) -> bool:
@@ -154,9 +157,11 @@ def contains(needle: Any, haystack: Any) -> bool:
     if kind is list:
         return member(needle, haystack)
     if kind is not dict and kind is not str:
-        raise EvalError(f"in needs an array, an object or a string on its right, got {type_name(haystack)}")
+        message = f"in needs an array, an object or a string on its right, got {type_name(haystack)}"
+        raise EvalError(message, fix="name one of those, as in 'x' in $.names")
     if type_of(needle) is not str:
-        raise EvalError(f"in needs a string to look for in {_an(haystack)}, got {type_name(needle)}")
+        message = f"in needs a string to look for in {_an(haystack)}, got {type_name(needle)}"
+        raise EvalError(message, fix="use format('{}', x) to make text")
     return needle in haystack
 
 
@@ -166,13 +171,13 @@ def item_at(of: Any, at: Any) -> Any:
     if kinds == (list, int):
         if -len(of) <= at < len(of):
             return of[at]
-        raise PathNotFound(f"path not found: index {at} of an array of length {len(of)}")
+        raise PathNotFound(f"path not found: index {at} of an array of length {len(of)}", fix=_GUARD)
     if kinds == (dict, str):
         if at in of:
             return of[at]
         known = [key for key in of if len(key) <= _HINTED_CHARS] if len(of) <= _HINTED_KEYS else []
         raise PathNotFound(
-            f"path not found: key {at[:_HINTED_CHARS]!r} of an object", fix=did_you_mean(at, known)
+            f"path not found: key {at[:_HINTED_CHARS]!r} of an object", fix=did_you_mean(at, known) or _GUARD
         )
     fix = "an array takes an integer, an object a string"
     raise InvalidPath(f"{_an(of)} cannot be indexed with {_an(at)}", fix=fix)
@@ -216,5 +221,7 @@ def _an(value: Any) -> str:
     return f"{'an' if type(value) in (list, dict) else 'a'} {type_name(value)}"
 
 
+_DIVISOR = "divide by something else, or ask first, as in a branch with cond: $.n != 0"
+_GUARD = "test exists(...) or len(...) first"
 _HINTED_KEYS = 30
 _HINTED_CHARS = 60

@@ -260,15 +260,22 @@ def _failure_at(container: Any, path: Path, depth: int) -> PathNotFound | Invali
     segment, kind = path.segments[depth], type_of(container)
     shown, here = format_path(path), format_path(Path(path.segments[:depth]))
     if container is None:
-        return PathNotFound(f"path not found: {shown}", fix=f"{here} is null")
+        return PathNotFound(f"path not found: {shown}", fix=f"{here} is null: {_guard(shown)}")
     if kind is dict and isinstance(segment, str):
         few = [key for key in container if len(key) <= _SHOWN_CHARS] if len(container) <= _HINTED_KEYS else []
-        return PathNotFound(f"path not found: {shown}", fix=did_you_mean(segment, few))
+        return PathNotFound(f"path not found: {shown}", fix=did_you_mean(segment, few) or _guard(shown))
     if kind is list and isinstance(segment, int):
-        return PathNotFound(f"path not found: {shown}", fix=f"{here} has length {len(container)}")
+        return PathNotFound(
+            f"path not found: {shown}", fix=f"{here} has length {len(container)}: {_guard(shown)}"
+        )
     article = "an" if kind in (list, dict) else "a"
     wanted = "an array, to have an index" if isinstance(segment, int) else "an object, to have a field"
-    return InvalidPath(f"path {shown} does not fit: {here} is {article} {type_name(container)}, not {wanted}")
+    message = f"path {shown} does not fit: {here} is {article} {type_name(container)}, not {wanted}"
+    return InvalidPath(message, fix=f"name what {here} holds, or write it to another place")
+
+
+def _guard(shown: str) -> str:
+    return f"write it first, or ask exists({shown})"
 
 
 _HINTED_KEYS = 30

@@ -57,7 +57,8 @@ def compile_prompt(source: str, limits: Limits = DEFAULT_LIMITS, *, where: str =
         LimitExceeded: `prompt_template_chars`.
     """
     if len(source) > limits.prompt_template_chars:
-        raise LimitExceeded("prompt_template_chars", limits.prompt_template_chars, where=where)
+        fix = "pass long text as input, or let the agent read a file"
+        raise LimitExceeded("prompt_template_chars", limits.prompt_template_chars, where=where, fix=fix)
     from skep.flow.prompt_sandbox import compile_template  # noqa: PLC0415 - Jinja only for those who use it
 
     return Prompt(compile_template(source, limits, where), limits)

@@ -214,7 +214,8 @@ def compile_template(source: str, limits: Limits, where: str) -> Callable[[Mappi
         code = environment.compile(tree)
         template = Template.from_code(environment, code, {})
     except TemplateSyntaxError as error:
-        raise TemplateError(f"template: {error.message}", where=f"{where}:{error.lineno or 1}") from error
+        place = f"{where}:{error.lineno or 1}"
+        raise TemplateError(f"template: {error.message}", where=place, fix=_SYNTAX) from error
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         fix = "nest less, and write shorter expressions"
         raise TemplateError(
@@ -232,10 +233,12 @@ def _pieces(template: Template, slots: Mapping[str, Any], budget: Budget, where:
     except Exception as error:  # whatever an expression of the template raises
         line = _line(template, error.__traceback__)
         known = f"variables here: {', '.join(sorted(slots)[:_SHOWN_SLOTS])}"[:_SHOWN_CHARS]
-        fix = known if isinstance(error, UndefinedError) else None
+        fix = known if isinstance(error, UndefinedError) else _VALUES
         raise TemplateError(f"template: {error}", where=f"{where}:{line}", fix=fix) from error
 
 
+_SYNTAX = "use fields of the step's input, and filters"
+_VALUES = "look at what the step's input holds, or guard it with {% if ... %} or default(...)"
 _SHOWN_SLOTS = 20
 _SHOWN_CHARS = 300
 

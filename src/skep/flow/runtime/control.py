@@ -62,7 +62,8 @@ class BranchOp(Op):
             lane.key = keys.child(lane.key, "else")
             return self.otherwise
         raise NonBoolCond(
-            f"branch cond must be boolean, got: {shown(taken)}", fix="compare it, or ask exists(...)"
+            f"branch cond must be boolean, got: {shown(taken)}",
+            fix="compare it, as in $.n > 0, or use exists($.n)",
         )
 
 

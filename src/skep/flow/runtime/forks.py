@@ -101,7 +101,9 @@ class FanoutOp(ForkOp):
     def enter(self, run: Run, lane: Lane, /) -> Op:
         items = self.items(lane.ctx)
         if type_of(items) is not list:
-            raise EvalError(f"fanout.items must be an array, got: {shown(items)}")
+            raise EvalError(
+                f"fanout.items must be an array, got: {shown(items)}", fix="name an array, as in $.files"
+            )
         size = len(items)
         check_lanes(self.join, size, "fanout.items")
         return self._open(run, lane, size, self.max_concurrency or size, items)
