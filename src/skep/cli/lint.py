@@ -48,6 +48,7 @@ def problems_of(file: str) -> list[Problem]:
     from skep.errors import BlueprintError
     from skep.flow.lint import lint as lint_blueprint
     from skep.flow.load import load_blueprint
+    from skep.workers.python.check import check_callables
 
     try:
         loaded = load_blueprint(file)
@@ -55,7 +56,8 @@ def problems_of(file: str) -> list[Problem]:
         if not error.problems:
             raise
         return list(cast("tuple[Problem, ...]", error.problems))
-    return loaded.located(lint_blueprint(loaded.blueprint, host.standard_catalog()))
+    found = lint_blueprint(loaded.blueprint, host.standard_catalog())
+    return loaded.located([*found, *check_callables(loaded)])
 
 
 def _explain(codes: set[str]) -> None:

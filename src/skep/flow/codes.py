@@ -45,12 +45,14 @@ CODES: dict[str, str] = {
     "W-HINT-ORDER": "in this order one layer keeps another from ever being called: list that one later",
     "E-TEMPLATE": "a system prompt that is no template, or reaches for _names, includes or macros",
     "E-COND-NOT-BOOL": "a branch's condition that can never be a boolean: compare it, or use exists()",
+    "W-CASE-TEXT": "a case's value is a constant, not an expression, and this one looks like an expression",
     "E-DIV-ZERO": "a division or modulo by the constant 0",
     "E-ITEMS": "a fanout's items that can never be an array",
     "E-EMPTY-JOIN": "any and race choose among lanes, and here there are none",
     "W-LOOP-NEVER": "a loop whose max is 0: its body never runs",
     "W-NOT-YET": "a published field that is read and kept, but that this version does not act on",
     # -- files and trust
+    "E-CALLABLE": "spec.callable names a module or a function that is neither beside the Blueprint nor installed",
     "E-FILE": "a $file or $agent_md that cannot be read, or lies outside the Blueprint's folder",
     "E-TRUST": "an untrusted Blueprint names files, programs, folders, environment or Python by module",
 }

@@ -35,6 +35,9 @@ def lint_item(item: Item, place: str) -> Iterator[Problem]:
             yield Problem(inside(place, "cond"), "E-COND-NOT-BOOL", f"cond is always {_shown(cond)}", fix)
         case nodes.Loop(max=0):
             yield Problem(inside(place, "max"), "W-LOOP-NEVER", "the body never runs", severity="warning")
+        case nodes.Switch(cases=cases):
+            for number, case in enumerate(cases):
+                yield from _case_text(case.value, inside(inside(inside(place, "cases"), number), "value"))
         case nodes.Fanout(items=items) if _never(items, "array"):
             message = f"items is always {_shown(items)}, not an array"
             yield Problem(inside(place, "items"), "E-ITEMS", message, "name an array, as in $.files")
@@ -66,6 +69,23 @@ def _is_empty(items: Expr) -> bool:
     return (isinstance(items, ops.Lit) and items.value == []) or (
         isinstance(items, ops.ArrayExpr) and not items.args
     )
+
+
+def _case_text(value: object, place: str) -> Iterator[Problem]:
+    """A constant that was likely meant as an expression, as `value` is one elsewhere."""
+    if not isinstance(value, str):
+        return
+    message = f"a case's value is a constant, so this is the text {value[:_SHOWN_CHARS]!r}"
+    if value.startswith("$"):
+        fix = "write the constant itself; to compare with a value of the ctx, use branch"
+        yield Problem(place, "W-CASE-TEXT", message, fix, "warning")
+    elif len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        message += ", quotes included"
+        fix = f"write value: {value[1:-1][:_SHOWN_CHARS]}"
+        yield Problem(place, "W-CASE-TEXT", message, fix, "warning")
+
+
+_SHOWN_CHARS = 60
 
 
 def _is_zero(value: object) -> bool:

@@ -404,7 +404,9 @@ def test_every_problem_is_reported_at_once():
 
 def test_every_code_is_in_the_table_and_every_entry_is_used():
     folder = Path(skep.flow.__file__).parent
-    text = "\n".join(file.read_text() for file in folder.rglob("*.py") if file.name != "codes.py")
+    checks = folder.parent / "workers" / "python"
+    files = [*folder.rglob("*.py"), *checks.glob("*.py")]
+    text = "\n".join(file.read_text() for file in files if file.name != "codes.py")
     used = set(re.findall(r'"([EW]-[A-Z-]+)"', text))
     assert used - CODES.keys() == set()
     assert CODES.keys() - used == set()
@@ -416,3 +418,19 @@ def test_codes_are_explained():
     with pytest.raises(SkepError, match="no code 'E-REFF'") as caught:
         explain("E-REFF")
     assert "E-REF" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"), [("'caught'", "write value: caught"), ('"a"', "write value: a"), ("$.x", "branch")]
+)
+def test_a_case_value_that_looks_like_an_expression_is_a_warning(value, fix):
+    cases = [{"value": "pass", "body": STEP}, {"value": value, "body": STEP}]
+    (problem,) = lint(base(flow={"switch": "$.v", "cases": cases}), CATALOG)
+    assert (problem.place, problem.code) == ("flow.cases[1].value", "W-CASE-TEXT")
+    assert problem.severity == "warning"
+    assert fix in problem.fix
+
+
+@pytest.mark.parametrize("value", ["pass", "it's", "'", "", 1, None, "5 $"])
+def test_a_plain_case_value_is_fine(value):
+    assert lint(base(flow={"switch": "$.v", "cases": [{"value": value, "body": STEP}]}), CATALOG) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from skep.errors import NotRegistered, TrustError
+from skep.errors import BlueprintError, NotRegistered, TrustError
 from skep.flow.problems import Problem, did_you_mean
 from skep.flow.struct_reader import StructReader
 from skep.workers.base import BuildEnv, Spawner
@@ -63,7 +64,7 @@ class PythonKind:
                 where=f"agent {agent}",
                 fix="register the function, or run the Blueprint from a file of your own",
             )
-        return self._agents.spawner(load_callable(read.callable, env.blueprint_dir))
+        return self._agents.spawner(_loaded(read.callable, agent, env))
 
     def _registered(self, name: str, agent: str) -> Spawner:
         spawner = self._agents.get(name)
@@ -76,3 +77,10 @@ class PythonKind:
                 fix=f"{fix}; {near}" if near else fix,
             )
         return spawner
+
+
+def _loaded(reference: str, agent: str, env: BuildEnv) -> Callable[..., Any]:
+    try:
+        return load_callable(reference, env.blueprint_dir)
+    except BlueprintError as error:
+        raise BlueprintError(error.what, where=error.where or f"agent {agent}", fix=error.fix) from error

@@ -68,10 +68,15 @@ def _module(name: str, base: Path | None) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             place = f"in {base} or " if base is not None else ""
-            raise BlueprintError(f"module {name!r} was not found {place}among what is installed") from error
-        raise BlueprintError(f"importing {name} raised {_what_raised(error)}") from error
+            message = f"module {name!r} was not found {place}among what is installed"
+            first = _top(name)
+            fix = f"put {first}.py beside the Blueprint, install it, or correct the name"
+            raise BlueprintError(message, fix=fix) from error
+        fix = f"install {error.name}, or correct the import"
+        raise BlueprintError(f"importing {name} raised {_what_raised(error)}", fix=fix) from error
     except (Exception, SystemExit) as error:
-        raise BlueprintError(f"importing {name} raised {_what_raised(error)}") from error
+        fix = "correct it there; a module is run when it is imported"
+        raise BlueprintError(f"importing {name} raised {_what_raised(error)}", fix=fix) from error
 
 
 def _spec_beside(name: str, base: Path) -> ModuleSpec | None:
