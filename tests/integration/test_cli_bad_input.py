@@ -174,3 +174,8 @@ def test_a_full_disk_stops_the_run_says_so_and_the_run_can_be_resumed(skep):
     (run,) = skep.json("ps")["runs"]
     assert run["status"] == "interrupted"
     assert skep.json("resume", run["run_id"])["result"]["done"] == list(range(200))
+
+
+def test_a_place_is_named_once(skep):
+    skep.write("bad.yaml", HEAD + "flow:\n  - {let: {at: $.n, value: 1 / 0}}\n")
+    assert "bad.yaml:4: flow" in skep("run", "bad.yaml").stderr

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +65,7 @@ def test_timeout_is_3(skep, agent):
     assert json.loads(done.stdout)["status"] == "timeout"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_waits_for_the_workers_and_is_130(skep, number):
     program = skep.write("sleep.yaml", SLEEPING_PROGRAM)
     child = skep.start("run", program)
@@ -109,3 +112,62 @@ def test_traceback_shows_all(skep):
     assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "Traceback" in skep("run", "none.yaml", "--traceback").stderr
+
+
+BUSY = """
+import pathlib, time
+
+
+async def busy(n: int) -> int:
+    pathlib.Path("hanging").write_text("")
+    while True:
+        time.sleep(0.01)
+"""
+
+
+def start_busy(skep, *words):
+    """A run whose worker never lets the event loop go."""
+    skep.write("busy.py", BUSY)
+    skep.write("busy.yaml", "id: b\nagents: {a: busy:busy}\nflow: {step: a, in: {n: 1}, out: $.n}\n")
+    child = skep.start("run", "busy.yaml", "--json", *words)
+    skep.wait_for("hanging")
+    return child
+
+
+def test_two_signals_end_a_program_whose_loop_is_held(skep):
+    child = start_busy(skep)
+    child.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.3)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=10)
+    assert child.returncode == 130
+    (line,) = err.splitlines()
+    assert "stopped hard" in line
+    assert json.loads(out)["status"] == "interrupted"
+
+
+def test_a_timeout_ends_a_program_whose_loop_is_held(skep):
+    out, err = start_busy(skep, "--timeout", "0.2").communicate(timeout=20)
+    assert "holds the event loop" in err
+    assert json.loads(out)["status"] == "interrupted"
+    assert skep.children[-1].returncode == 3
+
+
+def test_ctrl_c_before_there_is_a_run_is_130_in_one_line(skep):
+    child = skep.start("run", "double.yaml", "--json", "--input-json", "-", stdin=subprocess.PIPE)
+    caught = Path(f"/proc/{child.pid}/status")
+    while int(caught.read_text().partition("SigCgt:")[2].split()[0], 16) & 0x4003 != 0x4003:
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=10)
+    assert (child.returncode, err) == (130, "skep: cancelled\n")
+    assert json.loads(out)["status"] == "cancelled"
+
+
+def test_nohup_outlives_its_terminal(skep):
+    command = f"trap '' HUP; exec {sys.executable} -m skep run hang.yaml --input n=1 --timeout 1"
+    child = subprocess.Popen(["sh", "-c", command], cwd=skep.folder, env=skep.env, stdout=subprocess.DEVNULL)
+    skep.wait_for("hanging")
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(timeout=20) == 3

@@ -23,13 +23,15 @@ VALUE_SHOWN = 160
 class Report:
     """Which run a command is about, as soon as there is one."""
 
-    run_id: str | None = None
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.run_id: str | None = None
 
 
 @contextmanager
 def reported(as_json: bool) -> Generator[Report]:
     """With `--json`, an error that leaves the block is an object on stdout, too."""
-    report = Report()
+    report = Report(as_json=as_json)
     try:
         yield report
     except SkepError as error:

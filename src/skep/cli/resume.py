@@ -25,12 +25,15 @@ def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
 
 async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bool, since: int) -> int:
     from skep.cli.follow import follow
+    from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
-        handle = await engine.resume_run(run_id)
-        report.run_id = handle.id
-        return await follow(handle, await flow_of(engine, handle.id), as_json=as_json, since=since)
+        with Interrupts(report) as interrupts:
+            handle = await engine.resume_run(run_id)
+            report.run_id = handle.id
+            flow = await flow_of(engine, handle.id)
+            return await follow(handle, flow, interrupts, as_json=as_json, since=since)
 
 
 async def flow_of(engine: Engine, run_id: str) -> Node:

@@ -62,6 +62,7 @@ async def _run(
     as_json: bool,
 ) -> int:
     from skep.cli.follow import follow
+    from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
     from skep.errors import BlueprintError
     from skep.flow.load import load_blueprint
@@ -69,12 +70,13 @@ async def _run(
     loaded = load_blueprint(file)
     async with open_engine(store) as engine:
         await _name_interrupted(engine, store)
-        try:
-            handle = await engine.start(loaded, given, **options)
-        except BlueprintError as error:
-            raise _placed(error, loaded, file) from error
-        report.run_id = handle.id
-        return await follow(handle, loaded.blueprint.flow, as_json=as_json)
+        with Interrupts(report, timeout=options["timeout"]) as interrupts:
+            try:
+                handle = await engine.start(loaded, given, **options)
+            except BlueprintError as error:
+                raise _placed(error, loaded, file) from error
+            report.run_id = handle.id
+            return await follow(handle, loaded.blueprint.flow, interrupts, as_json=as_json)
 
 
 def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:
@@ -85,8 +87,7 @@ def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:
     if not problems:
         place = f"{file}: {error.where}" if error.where else file
         return type(error)(error.what, where=place, fix=error.fix)
-    line = problems[0].line
-    return as_error(problems, f"{file}:{line}" if line else file)
+    return as_error(problems, file)
 
 
 async def _name_interrupted(engine: Engine, store: str | None) -> None:
