@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 
@@ -113,3 +114,35 @@ def test_show_draws_the_tree_of_a_run_that_has_ended(skep):
     assert "✓ a" in shown
     assert "✓ done" in shown
     assert "n  8" in shown
+
+
+@pytest.mark.parametrize("target", [">/dev/full", ">&-", "<&- >&-"])
+@pytest.mark.parametrize("words", ["run double.yaml --input n=1", "run double.yaml --input n=1 --json", "ps"])
+def test_output_that_cannot_be_written_is_one_named_error_and_the_run_goes_on(skep, words, target):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m skep {words} {target}"],
+        cwd=skep.folder,
+        env=skep.env,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    (line,) = done.stderr.splitlines()
+    assert "E-OUTPUT stdout cannot be written" in line
+    assert done.returncode == 1
+    if words != "ps":
+        assert skep.json("ps")["runs"][0]["status"] == "done"
+
+
+def test_a_run_outlives_its_terminal(skep):
+    master, terminal = pty.openpty()
+    child = skep.start("run", "hang.yaml", "--input", "n=1", stdout=terminal)
+    os.close(terminal)
+    skep.wait_for("hanging")
+    os.close(master)
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130, err
+    assert "E-OUTPUT" in err
+    assert "Traceback" not in err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from skep.cli import exits
 from skep.cli.json_out import print_json
-from skep.cli.reader import forget_stdout
+from skep.cli.reader import stdout_failed
 from skep.cli.report import print_run
 from skep.cli.view.audience import Audience, audience
 
@@ -40,8 +40,8 @@ async def follow(
                 await _end(pump)
     try:
         print_json(info.to_dict()) if as_json else print_run(info)
-    except BrokenPipeError:
-        forget_stdout()
+    except OSError as error:
+        stdout_failed(error)
     return exits.of_status(info.status)
 
 

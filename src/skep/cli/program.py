@@ -9,7 +9,7 @@ from typer import Abort, TyperException
 
 from skep.cli import exits
 from skep.cli.app import app
-from skep.cli.reader import ReaderGone, forget_stdout
+from skep.cli.reader import ReaderGone, is_output, lost, open_streams, stdout_failed
 from skep.cli.text import visible
 from skep.errors import Fenced, JournalFailed, SkepError
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(words, prog_name="skep", standalone_mode=False) or exits.DONE
         sys.stdout.flush()
     except (ReaderGone, BrokenPipeError):
-        forget_stdout()
+        stdout_failed(BrokenPipeError())
         code = exits.DONE
     except KeyboardInterrupt:
         code = exits.CANCELLED
@@ -40,11 +40,20 @@ def main(arguments: list[str] | None = None) -> int:
 
             traceback.print_exc()
         code = _report(error)
-    return code
+    return _with_lost_output(code)
+
+
+def _with_lost_output(code: int) -> int:
+    why = lost()
+    if why is None:
+        return code
+    _say(f"E-OUTPUT stdout cannot be written: {why} (the record has all of it: skep ps, skep show RUN)")
+    return code or exits.FAILED
 
 
 def _prepare() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
+    open_streams()
     _offer_own_tools()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -70,6 +79,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, SkepError):
         _say(f"{error.code} {error}")
         return exits.FAILED if isinstance(error, (JournalFailed, Fenced)) else exits.UNUSABLE_INPUT
+    if isinstance(error, OSError) and is_output(error):
+        stdout_failed(error)
+        return exits.FAILED
     _say(f"internal error: {type(error).__name__}: {error} ({TRACEBACK} shows where; please report it)")
     return exits.FAILED
 

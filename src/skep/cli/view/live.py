@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncGenerator
 from typing import Any, TextIO
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console, Group
 from rich.live import Live
 
+from skep.cli.reader import stdout_failed
 from skep.cli.view.model import RunView
 from skep.cli.view.outline import outline
 from skep.cli.view.tree import Tree, status_line
@@ -26,12 +28,13 @@ class LiveTree:
     """Draws a run on a terminal until it is closed."""
 
     def __init__(self, flow: Node, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=stream, highlight=False, stderr=stream is sys.stderr)
         self._unicode = self._console.encoding.startswith("utf")
         self._view = RunView()
         self._tree = Tree(outline(flow), unicode=self._unicode)
         self._live = Live(console=self._console, auto_refresh=False)
         self._hint = "Ctrl-C cancels"
+        self._gone = False
 
     def take(self, item: dict[str, Any]) -> None:
         self._view.apply(item)
@@ -40,7 +43,14 @@ class LiveTree:
         self._hint = "cancelling; Ctrl-C again stops hard"
 
     def draw(self) -> None:
-        """Draw the run as it stands."""
+        """Draw the run as it stands; a terminal that has gone is drawn on no more, and the run goes on."""
+        if not self._gone:
+            try:
+                self._draw()
+            except OSError as error:
+                self._give_up(error)
+
+    def _draw(self) -> None:
         now = time.time_ns() // 1_000_000
         lines = self._tree.lines(self._view, now, max(1, self._console.height - MARGIN))
         hint = self._hint if self._view.finished is None else ""
@@ -58,7 +68,16 @@ class LiveTree:
     def close(self) -> None:
         """Leave the last state standing and give the terminal back."""
         self.draw()
-        self._live.stop()
+        try:
+            self._live.stop()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if not self._gone:
+            self._gone = True
+            if not self._console.stderr:
+                stdout_failed(error)
 
 
 @contextlib.asynccontextmanager

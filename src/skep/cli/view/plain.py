@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
+from skep.cli.reader import stdout_failed
 from skep.cli.text import duration, visible
 from skep.cli.view.model import TASK_ENDED, RunView, TaskView
 
@@ -30,8 +31,9 @@ class Lines:
         try:
             self._stream.write(f"{text}\n")
             self._stream.flush()
-        except BrokenPipeError:
-            self._stream = None  # the reader has gone; the run goes on
+        except OSError as error:
+            self._stream = None  # the run goes on
+            stdout_failed(error)
 
 
 def line(view: RunView, item: dict[str, Any], task: TaskView | None) -> str | None:
