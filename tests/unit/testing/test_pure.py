@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 
 import pytest
 
+import skep.testing
 from machines import fanout, let, loop, parallel, seq, step, try_
 from skep.core.outputs import final
-from skep.errors import BadValue, NotRegistered, RunFailed
+from skep.errors import BadSyntax, BadValue, ConfigError, NotRegistered, RunFailed
+from skep.flow.blueprint import parse_blueprint
+from skep.flow.load import load_blueprint
 from skep.flow.program import compile_flow
-from skep.testing.pure import run_pure
+from skep.testing import FakeClock, run_pure
 
 
 @dataclass
@@ -84,3 +88,44 @@ def test_a_missing_agent_and_a_ctx_that_is_no_value_are_named():
         run_pure(step("scor"), {}, {"score": str})
     with pytest.raises(BadValue, match="ctx"):
         run_pure(step(), {"x": {1}}, {})
+
+
+DOCUMENT = """{"id": "b", "default_init_ctx": {"n": 1, "m": 2}, "agents": {"a": "agents:a"},
+"flow": {"step": "a", "in": "$.n + $.m", "out": "$.r"}}"""
+
+
+def test_a_blueprint_and_a_loaded_one_run_with_their_first_ctx(tmp_path):
+    file = tmp_path / "b.json"
+    file.write_text(DOCUMENT)
+    loaded = load_blueprint(file)
+    for flow in (loaded, loaded.blueprint):
+        assert run_pure(flow, {"n": 5}, {"a": lambda n: n * 2}) == {"n": 5, "m": 2, "r": 14}
+    bare = parse_blueprint({"id": "b", "flow": {"let": "$", "value": "$"}})
+    assert run_pure(bare, [1], {}) == [1]
+
+
+def test_an_async_agent_is_refused_without_a_warning():
+    async def work(_given):
+        return 1
+
+    for agent in (work, lambda given: work([given])):
+        with pytest.raises(ConfigError, match="agent 'a' is an async function") as caught:
+            run_pure(try_(step(node_id="work")), {}, {"a": agent})
+        assert "plain function" in caught.value.fix
+    gc.collect()
+
+
+def test_an_agent_that_raises_has_the_code_of_a_failed_worker():
+    def syntax(_):
+        raise BadSyntax("no")
+
+    for agent in (lambda _: 1 / 0, syntax, lambda _: {1, 2}):
+        with pytest.raises(RunFailed) as caught:
+            run_pure(step(), {}, {"a": agent})
+        assert caught.value.error["code"] == "E-WORKER-FAILED"
+
+
+def test_the_facade_has_nothing_else():
+    assert set(skep.testing.__all__) == {FakeClock.__name__, run_pure.__name__}
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = skep.testing.nothing
