@@ -115,3 +115,20 @@ def test_help_and_version(skep):
     assert skep("--version").stdout.startswith("skep ")
     assert skep().stdout == skep("--help").stdout
     assert "--input K=V" in " ".join(skep("run", "--help").stdout.split())
+
+
+def test_a_usage_error_is_an_object_too(skep):
+    found = skep.json("run", "double.yaml", "--nonsense")
+    assert list(found) == KEYS
+    assert found["error"]["code"] == "E-USAGE"
+
+
+def test_a_run_that_has_ended_is_shown_as_it_ended_when_it_is_resumed(skep):
+    ended = skep.json("run", "double.yaml", "--input", "n=4")
+    done = skep("resume", ended["run_id"], "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == ended
+
+
+def test_help_on_events_says_an_object_a_line(skep):
+    assert "One JSON object a line" in " ".join(skep("events", "--help").stdout.split())

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-from skep.cli.options import Json, RunId, Store
+import typer
+
+from skep.cli.options import RunId, Store
 from skep.cli.text import visible
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object a line on stdout and nothing else there.")
+]
 
 _HEAD = frozenset(("log", "version", "position", "at", "kind", "run_id", "task_id", "step_key", "digest"))
 _LAST = frozenset(("task_pass", "task_blocked", "task_timeout", "task_cancelled"))

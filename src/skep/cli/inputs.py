@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import msgspec
 from skep import values
 from skep.errors import BadValue, ConfigError, LimitExceeded
 from skep.limits import DEFAULT_LIMITS
+
+OBJECT = 'write {"name": value, ...}'
 
 
 def read_input(pairs: list[str], json_source: str | None) -> dict[str, Any]:
@@ -24,12 +27,52 @@ def read_input(pairs: list[str], json_source: str | None) -> dict[str, Any]:
         LimitExceeded: too big or too deep.
     """
     found = _read_json_object(json_source) if json_source is not None else {}
+    seen: set[str] = set()
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise BadValue(f"{pair!r} is not K=V", where="--input", fix="write --input name=value")
+        if key in seen:
+            raise BadValue("given twice", where=f"--input {key}", fix="give it once")
+        seen.add(key)
         found[key] = _parse(text, f"--input {key}")
-    return values.decode(values.encode(found, where="--input"))
+    try:
+        return values.decode(values.encode(found, where="--input"))
+    except BadValue as error:
+        raise BadValue(error.what, where=error.where, fix=error.fix or "give text in UTF-8") from error
+
+
+def _decoded(data: bytes, where: str) -> Any:
+    """The JSON value in `data`; what is wrong with it is told in terms of whoever wrote it."""
+    if not data.strip():
+        raise BadValue("it is empty", where=where, fix=OBJECT)
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is not UTF-8"
+        raise BadValue(what, where=where, fix="write it in UTF-8") from error
+    try:
+        value = values.decode_untrusted(data, where=where)
+    except BadValue as error:
+        raise BadValue(error.what, where=error.where, fix=error.fix or OBJECT) from error
+    try:
+        json.loads(data, object_pairs_hook=_once)
+    except _Twice as error:
+        fix = "keep one of them"
+        raise BadValue(f"the key {str(error)[:100]!r} is there twice", where=where, fix=fix) from error
+    return value
+
+
+class _Twice(Exception):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _Twice(key)
+        seen.add(key)
 
 
 def _parse(text: str, where: str) -> Any:
@@ -53,7 +96,7 @@ def _read_json_object(source: str) -> dict[str, Any]:
         raise ConfigError(problem, where=where, fix="name a JSON file, or - for stdin") from error
     if len(data) > limit:
         raise LimitExceeded("max_value_bytes", limit, where=where)
-    value = values.decode_untrusted(data, where=where)
+    value = _decoded(data, f"{where} {source}")
     if not isinstance(value, dict):
-        raise BadValue("the input is not a JSON object", where=where, fix='write {"name": value, ...}')
+        raise BadValue("the input is not a JSON object", where=where, fix=OBJECT)
     return msgspec.convert(value, dict[str, Any])

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
-        code = _report(error)
+        code = _report(error, as_json="--json" in words)
     return _with_lost_output(code)
 
 
@@ -69,11 +69,13 @@ def _offer_own_tools() -> None:
         os.environ["PATH"] = f"{tools}{os.pathsep}{path}"
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, *, as_json: bool) -> int:
     """Print one line for `error`; returns the exit code."""
     if isinstance(error, Abort):
         return exits.CANCELLED
     if isinstance(error, TyperException):
+        if as_json:
+            _print_usage_error(error)
         _say(_usage(error))
         return exits.UNUSABLE_INPUT
     if isinstance(error, SkepError):
@@ -84,6 +86,16 @@ def _report(error: Exception) -> int:
         return exits.FAILED
     _say(f"internal error: {type(error).__name__}: {error} ({TRACEBACK} shows where; please report it)")
     return exits.FAILED
+
+
+def _print_usage_error(error: TyperException) -> None:
+    from skep.cli.json_out import print_json
+    from skep.cli.report import error_object
+
+    try:
+        print_json(error_object({"code": "E-USAGE", "message": _usage(error), "where": None, "fix": None}))
+    except OSError as problem:
+        stdout_failed(problem)
 
 
 def _usage(error: TyperException) -> str:

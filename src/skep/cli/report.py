@@ -26,6 +26,8 @@ class Report:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.run_id: str | None = None
+        self.ended: RunInfo | None = None
+        """The run, where an error is that it has ended."""
 
 
 @contextmanager
@@ -36,16 +38,15 @@ def reported(as_json: bool) -> Generator[Report]:
         yield report
     except SkepError as error:
         if as_json:
-            print_json(
-                {
-                    "run_id": report.run_id,
-                    "status": "failed" if report.run_id is None else "interrupted",
-                    "result": None,
-                    "error": error.to_dict(),
-                    "stats": {},
-                }
-            )
+            ended = report.ended
+            print_json(ended.to_dict() if ended is not None else error_object(error.to_dict(), report.run_id))
         raise
+
+
+def error_object(error: dict[str, str | None], run_id: str | None = None) -> dict[str, Any]:
+    """What `--json` prints of an error that kept a run from starting or from its end."""
+    status = "failed" if run_id is None else "interrupted"
+    return {"run_id": run_id, "status": status, "result": None, "error": error, "stats": {}}
 
 
 def print_run(info: RunInfo) -> None:

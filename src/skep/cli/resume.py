@@ -27,10 +27,15 @@ async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bo
     from skep.cli.follow import follow
     from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
+    from skep.errors import InvalidTransition
 
     async with open_engine(store) as engine:
         with Interrupts(report) as interrupts:
-            handle = await engine.resume_run(run_id)
+            try:
+                handle = await engine.resume_run(run_id)
+            except InvalidTransition as error:
+                report.ended = await engine.get_run(run_id)
+                raise InvalidTransition(error.what, fix=f"skep show {report.ended.run_id}") from error
             report.run_id = handle.id
             flow = await flow_of(engine, handle.id)
             return await follow(handle, flow, interrupts, as_json=as_json, since=since)

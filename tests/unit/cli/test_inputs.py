@@ -67,6 +67,29 @@ def test_text_that_utf8_cannot_carry_is_refused():
         read_input(["name=\udcff"], None)
 
 
+def test_a_pair_is_given_once():
+    with pytest.raises(BadValue, match="--input x: given twice"):
+        read_input(["x=1", "x=2"], None)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b'{"b": [{"a": 1, "a": 1}]}', "twice"),
+        (b"", "empty"),
+        (b'{"a": "\xff"}', "byte 7 is not UTF-8"),
+        (b'{"a": "\\ud800"}', "write"),
+        (b'{"a": ', "write"),
+    ],
+)
+def test_what_is_wrong_with_an_object_is_said_with_the_remedy(monkeypatch, data, what):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with pytest.raises(BadValue, match=what) as caught:
+        read_input([], "-")
+    assert caught.value.fix
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         read_input([], str(tmp_path / "none.json"))
