@@ -170,7 +170,8 @@ def test_a_full_disk_stops_the_run_says_so_and_the_run_can_be_resumed(skep):
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("skep: E-JOURNAL-FAILED")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("skep: E-JOURNAL-FAILED")
     (run,) = skep.json("ps")["runs"]
     assert run["status"] == "interrupted"
     assert skep.json("resume", run["run_id"])["result"]["done"] == list(range(200))

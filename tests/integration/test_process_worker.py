@@ -209,7 +209,7 @@ def test_what_cannot_be_started_says_why_and_what_to_do(tmp_path):
     for spawner, text in (
         (
             ProcessSpawner("surely-not-installed"),
-            "'surely-not-installed' was not found .install it.*PATH is /",
+            "'surely-not-installed' was not found .install it on the PATH",
         ),
         (ProcessSpawner(str(tmp_path / "none")), "none' was not found .check the path"),
         (ProcessSpawner(str(tmp_path)), "is a folder, not a program"),

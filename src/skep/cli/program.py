@@ -9,6 +9,7 @@ from typer import Abort, TyperException
 
 from skep.cli import exits
 from skep.cli.app import app
+from skep.cli.logs import tell_held
 from skep.cli.reader import ReaderGone, is_output, lost, open_streams, stdout_failed
 from skep.cli.text import visible
 from skep.errors import Fenced, JournalFailed, SkepError
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is one line, with `--traceback` all of it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     full = TRACEBACK in words
+    problem: Exception | None = None
     if full:
         words.remove(TRACEBACK)
     _prepare()
@@ -39,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
+        problem = error
         code = _report(error, as_json="--json" in words)
+    tell_held(problem)
     return _with_lost_output(code)
 
 

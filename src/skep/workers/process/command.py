@@ -70,11 +70,7 @@ def _explained(error: OSError | ValueError, command: Command) -> SpawnError:
     if Path(program).is_dir() and os.sep in program:
         return SpawnError(f"{program} is a folder, not a program", fix="name the program in it")
     if code == errno.ENOENT and found is None:
-        fix = (
-            f"install it, or give its full path; PATH is {path}"
-            if os.sep not in program
-            else "check the path"
-        )
+        fix = "install it on the PATH, or give its full path" if os.sep not in program else "check the path"
         return SpawnError(f"program {program!r} was not found", fix=fix)
     if code == errno.ENOENT:
         return SpawnError(f"{found} names an interpreter that is not there", fix="check its first line")
