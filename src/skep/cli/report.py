@@ -56,7 +56,8 @@ def print_run(info: RunInfo) -> None:
         sys.stdout.write("\n".join(result_lines(info.result, width)) + "\n")
     elif info.error is not None:
         step = f" at {info.error['step']}" if info.error.get("step") else ""
-        message = f"{info.error.get('code')}{step}: {info.error.get('message')}"
+        fix = f" ({info.error['fix']})" if info.error.get("fix") else ""
+        message = f"{info.error.get('code')}{step}: {info.error.get('message')}{fix}"
         sys.stderr.write(f"skep: {info.run_id} {info.status}: {visible(message, 2_000)}\n")
     sys.stdout.write(f"\n{info.run_id}  (skep show {info.run_id})\n")
     sys.stdout.flush()
