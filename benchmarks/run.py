@@ -1,8 +1,8 @@
 """The benchmarks: ours and the peers' side by side, each measurement in a fresh process.
 
-python benchmarks/run.py                 what the issue asks for, about five minutes
+python benchmarks/run.py                 the whole table but its slowest row, about ten minutes
 python benchmarks/run.py --quick         small and short, to try a change (its verdicts mean nothing)
-python benchmarks/run.py --long --write  with what takes minutes; writes the table into benchmarks/README.md
+python benchmarks/run.py --long --write  with that row too; writes the table into benchmarks/README.md
 """
 
 from __future__ import annotations
