@@ -1,7 +1,7 @@
 """Identifiers: their shapes, and the generator that hands them to the pure core.
 
 Shapes are the reference's (`T-`, `S-`, `W-` + 16 hex) and ours for runs (`run-` + 16 hex). They are
-addresses, never secrets: anything secret comes from `secret_hex`.
+addresses, never secrets: what keys a capability comes from `new_nonce`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ TASK = "T-"
 RUN = "run-"
 SESSION = "S-"
 WORKER = "W-"
-HANDLE = "wh-"
 
 
 def id_source() -> Callable[[str], str]:
@@ -32,11 +31,6 @@ def id_source() -> Callable[[str], str]:
 
 
 new_id = id_source()
-
-
-def secret_hex(nbytes: int = 16) -> str:
-    """`nbytes` random bytes of the operating system, never handed out before, as lowercase hex."""
-    return secrets.token_hex(nbytes)
 
 
 class _Nonces:

@@ -24,9 +24,11 @@ from skep.errors import (
     TokenTaskMismatch,
     TokenUsesExhausted,
 )
+from skep.layers.registry import LayerRegistry
 from skep.limits import DEFAULT_LIMITS
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
+from skep.workers.base import wrap_join
 
 
 def acting(test, **options):
@@ -375,3 +377,32 @@ def test_closing_ends_the_workers_of_sessions_too():
             await dispatched
 
     run(main())
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_layer_overrides_a_result_of_any_size(size):
+    class Shout:
+        name = "shout"
+
+        def __call__(self, inner):
+            class Shouting:
+                runs_ahead = True
+
+                async def spawn(self, ctx):
+                    async def after(outcome):
+                        value, ok = ctx.channel.last_final()
+                        ctx.channel.append(final(value.upper(), ok=ok), by="layer:shout")
+                        return outcome
+
+                    return wrap_join(await inner.spawn(ctx), after, name="shout")
+
+            return Shouting()
+
+    async def test(engine, _, __):
+        handle = await engine.start(blueprint(step("echo", "$.text")), {"text": "x" * size})
+        result = await handle.result()
+        outputs = [event async for event in handle.events() if event["kind"] == "worker_output"]
+        assert result["out"] == "X" * size
+        assert [event.get("by") for event in outputs] == [None, "layer:shout"]
+
+    acting(test, layers=LayerRegistry().with_base(Shout))

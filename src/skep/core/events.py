@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from skep.core.outputs import Artifact, ContentRef, Final
 from skep.core.retry import RetryPolicy
+from skep.core.roles import Role
 
 Durability = Literal["group", "step"]
 RunEnd = Literal["done", "failed", "cancelled", "timeout"]
@@ -161,7 +162,7 @@ class TaskCancelled(Event, frozen=True, tag="task_cancelled"):
 class SessionAttached(Event, frozen=True, tag="session_attached"):
     session_id: str
     operator_id: str
-    role: str
+    role: Role
     nonce: str
     expire_at: int
     max_uses: int | None = None

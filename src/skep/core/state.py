@@ -249,7 +249,7 @@ def _session_attached(state: EngineState, e: ev.SessionAttached) -> None:
         id=e.session_id, operator_id=e.operator_id, role=e.role, nonce=e.nonce, attached_at=e.at
     )
     state.tokens[e.nonce] = TokenRecord(
-        role=e.role,  # type: ignore[arg-type]
+        role=e.role,
         agent_id=e.operator_id,
         expire_at=e.expire_at,
         session_id=e.session_id,

@@ -118,13 +118,15 @@ class Channel:
 
     def _record_delivered(self) -> None:
         """A final that waited for the end stands before whatever comes after it."""
-        if self.delivered is not None:
-            waiting, self.delivered = self.delivered, None
-            self._record((waiting,), by=None)
+        if self.delivered is None:
+            return
+        waiting, self.delivered = self.delivered, None
+        ledger, task = self._dispatcher.ledger, self._task
+        event = transitions.record_output(task, self._attempt, waiting, ledger.now(), limits=ledger.limits)
+        ledger.commit(task.log, (event,))
 
     def _record(self, events: Sequence[OutputEvent], *, by: str | None) -> None:
-        if self.delivered is not None:
-            self._record_delivered()
+        self._record_delivered()
         task = self._task
         ledger = self._dispatcher.ledger
         now = ledger.now()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Literal
 
 from skep.core import events as ev
 from skep.core.tasks import TaskState
 from skep.engine.ledger import Ledger
 from skep.flow.inputs import CancelRequested, Input, Settled, Started
+
+Status = Literal["pass", "blocked", "error", "timeout", "cancelled"]
 
 
 class RunFold:
@@ -19,14 +22,13 @@ class RunFold:
 
     def observe(self, event: ev.Event, task: TaskState | None) -> None:
         """An event has been applied; `task` is the one that it was about."""
-        kind = type(event)
         if task is None:
-            if kind is ev.RunStarted:
-                self._start(event)  # type: ignore[arg-type]
-            elif kind is ev.RunCancelRequested:
-                self.inputs.append(CancelRequested(event.reason))  # type: ignore[attr-defined]
+            if isinstance(event, ev.RunStarted):
+                self._start(event)
+            elif isinstance(event, ev.RunCancelRequested):
+                self.inputs.append(CancelRequested(event.reason))
         elif task.step_key is not None:
-            settled = self._settled(event, kind, task)
+            settled = self._settled(event, type(event), task)
             if settled is not None:
                 self.inputs.append(settled)
 
@@ -49,12 +51,12 @@ class RunFold:
             return _plain(task, "cancelled", None)
         return None
 
-    def _with_value(self, task: TaskState, status: str) -> Settled:
+    def _with_value(self, task: TaskState, status: Status) -> Settled:
         assert task.step_key is not None and task.digest is not None and task.final is not None  # noqa: S101, PT018 - a settled step
         value = self._ledger.value(task.final.content, task.id)
-        return Settled(task.step_key, status, task.agent, task.digest, value)  # type: ignore[arg-type]
+        return Settled(task.step_key, status, task.agent, task.digest, value)
 
 
-def _plain(task: TaskState, status: str, message: str | None, code: str | None = None) -> Settled:
+def _plain(task: TaskState, status: Status, message: str | None, code: str | None = None) -> Settled:
     assert task.step_key is not None and task.digest is not None  # noqa: S101, PT018 - a flow step
-    return Settled(task.step_key, status, task.agent, task.digest, None, message, code)  # type: ignore[arg-type]
+    return Settled(task.step_key, status, task.agent, task.digest, None, message, code)

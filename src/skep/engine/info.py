@@ -95,15 +95,15 @@ def summary_of(state: EngineState, events: Sequence[ev.Event], run_id: str) -> R
             updated_at=event.at,
         )
     run = state.runs[run_id]
-    ended = isinstance(event, ev.RunFinished)
+    finished = event if isinstance(event, ev.RunFinished) else None
     return RunSummary(
         run_id=run_id,
-        status=event.status if isinstance(event, ev.RunFinished) else "running",
+        status=finished.status if finished else "running",
         blueprint=run.blueprint,
         blueprint_id=run.blueprint_id,
         work_dir=run.work_dir,
         created_at=run.created_at,
         updated_at=event.at,
         steps=run.settled,
-        error=str(event.error.get("message")) if ended and event.error else None,  # type: ignore[union-attr]
+        error=str(finished.error.get("message")) if finished and finished.error else None,
     )

@@ -6,8 +6,6 @@ a session. Verification goes signature, expiry, gate, record, ownership, uses: a
 
 from __future__ import annotations
 
-import hashlib
-
 from skep.core import events as ev
 from skep.core.roles import check_gate
 from skep.core.tasks import TaskState
@@ -15,11 +13,6 @@ from skep.core.tokens import CapToken, TokenRecord, check_signature, decode_toke
 from skep.engine.keys import KeyRing
 from skep.engine.ledger import Ledger
 from skep.errors import TokenExpired, TokenNotFound, TokenRevoked, TokenTaskMismatch, TokenUsesExhausted
-
-
-def handle_digest(handle: str) -> str:
-    """What the journal keeps of a handle."""
-    return hashlib.sha256(handle.encode()).hexdigest()
 
 
 class TokenOffice:
