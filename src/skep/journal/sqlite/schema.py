@@ -50,7 +50,12 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: list[Migration]) 
         raise ConfigError(
             f"SQLite {sqlite3.sqlite_version} is too old", fix="use a Python with SQLite 3.34 or newer"
         )
-    version = _check(connection, path, steps)
+    connection.execute("BEGIN")  # one snapshot: another process may be making the store at this moment
+    try:
+        version = _check(connection, path, steps)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     _use_wal(connection, path)
     if version < len(steps):
         with transaction(connection):
