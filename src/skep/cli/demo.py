@@ -11,11 +11,18 @@ def demo() -> int:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from skep.cli.honeycomb.crash import perform
+    from skep.cli.honeycomb.crash import Terminated, perform
+    from skep.cli.interrupts import install
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the folder is removed on the way out
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
     with TemporaryDirectory(prefix="skep-demo-") as folder:
         try:
+            install(stop)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # the one that asyncio knows
             return perform(Path(folder).resolve())
         except KeyboardInterrupt:
             return exits.CANCELLED
+        finally:
+            install(signal.SIG_IGN)  # the folder is to be removed whole

@@ -34,10 +34,11 @@ Handler = Callable[[int, FrameType | None], object]
 
 def leave_when_signalled(*, as_json: bool) -> None:
     """From now on a signal ends the program at once: for when no run has begun, or it has ended."""
-    _install(lambda _number, _frame: leave(exits.CANCELLED, "cancelled", "cancelled", as_json=as_json))
+    install(lambda _number, _frame: leave(exits.CANCELLED, "cancelled", "cancelled", as_json=as_json))
 
 
-def _install(handler: Handler) -> None:
+def install(handler: Handler | signal.Handlers) -> None:
+    """Let `handler` take the signals that ask the program to end."""
     if threading.current_thread() is not threading.main_thread():
         return  # Python allows it to the main thread only; a program around us has its own handlers
     for number in SIGNALS:
@@ -67,7 +68,7 @@ class Interrupts:
 
         self._loop = asyncio.get_running_loop()
         self._watchdog = Watchdog(self._loop, self._silent)
-        _install(self._signalled)
+        install(self._signalled)
         self._watchdog.start()
         return self
 

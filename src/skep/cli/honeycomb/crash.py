@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 HONEYCOMB = Path(__file__).parent / "blueprint.yaml"
 PATIENCE = 30.0
 """Seconds until a host that does not get that far is given up."""
+TOLD = 2.0
+"""Seconds for a host that may have got the Ctrl-C too, until it is asked to end."""
+GRACE = 5.0
+"""Seconds for a host that was asked to end, until it is killed."""
 SLOW_STEP = f"cells[{SLOW}]/fill"
 _SHOW_CURSOR = "\x1b[?25h"
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal to this process alone: its hosts do not know of it."""
 
 
 class _Crash(Struct, frozen=True):
@@ -67,12 +75,16 @@ def _skep(*words: str) -> subprocess.Popen[bytes]:
 
 
 def _end(host: subprocess.Popen[bytes]) -> None:
-    """Leave no host behind; one that was told by Ctrl-C ends by itself."""
-    try:
-        host.wait(timeout=0 if sys.exc_info()[0] is None else 10)
-    except subprocess.TimeoutExpired:
-        host.kill()
-        host.wait()
+    """Leave no host behind; a further signal meanwhile makes it shorter."""
+    # A terminal tells Ctrl-C the host as well, and a second signal would stop it hard.
+    patience = TOLD if sys.exc_info()[0] is KeyboardInterrupt else 0.0
+    for stop in (host.terminate, host.kill):
+        try:
+            host.wait(timeout=patience)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            stop()
+            patience = GRACE
+    host.wait()
     if sys.stdout.isatty():
         sys.stdout.write(_SHOW_CURSOR)
 
