@@ -180,3 +180,13 @@ def test_a_full_disk_stops_the_run_says_so_and_the_run_can_be_resumed(skep):
 def test_a_place_is_named_once(skep):
     skep.write("bad.yaml", HEAD + "flow:\n  - {let: {at: $.n, value: 1 / 0}}\n")
     assert "bad.yaml:4: flow" in skep("run", "bad.yaml").stderr
+
+
+def test_lint_runs_the_modules_of_agents_only_when_it_is_asked_to(skep):
+    skep.write("loud.py", "print('noise')\nraise ValueError('bad day')\ndef f(n): ...\n")
+    skep.write("loud.yaml", "id: x\nagents: {a: loud:f}\nflow: " + STEP)
+    assert skep.json("lint", "loud.yaml") == {"ok": True, "file": "loud.yaml", "problems": []}
+    assert skep("run", "loud.yaml", "--input", "n=1").returncode == 2
+    (problem,) = skep.json("lint", "loud.yaml", "--import")["problems"]
+    assert (problem["code"], problem["line"]) == ("E-CALLABLE", 2)
+    assert "importing loud raised ValueError: bad day (loud.py, line 2)" in problem["message"]

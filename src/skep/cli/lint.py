@@ -19,9 +19,12 @@ def lint(
     *,
     as_json: Json = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each code means.")] = False,
+    imports: Annotated[
+        bool, typer.Option("--import", help="Import the agents' modules too; this runs them.")
+    ] = False,
 ) -> int:
     """Check a Blueprint: every problem, its place and the fix."""
-    problems = problems_of(file)
+    problems = problems_of(file, imports=imports)
     errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         from skep.cli.json_out import print_json
@@ -38,17 +41,19 @@ def lint(
     return exits.UNUSABLE_INPUT if errors else exits.DONE
 
 
-def problems_of(file: str) -> list[Problem]:
+def problems_of(file: str, *, imports: bool = False) -> list[Problem]:
     """All problems of a document, its reading and its meaning together.
+
+    The modules of its agents are read as text, with `imports` they are run.
 
     Raises:
         BlueprintError: it cannot be read at all (no file, not UTF-8, not YAML or JSON).
     """
     from skep import host
+    from skep.cli.callables import check_callables, import_callables
     from skep.errors import BlueprintError
     from skep.flow.lint import lint as lint_blueprint
     from skep.flow.load import load_blueprint
-    from skep.workers.python.check import check_callables
 
     try:
         loaded = load_blueprint(file)
@@ -57,7 +62,8 @@ def problems_of(file: str) -> list[Problem]:
             raise
         return list(cast("tuple[Problem, ...]", error.problems))
     found = lint_blueprint(loaded.blueprint, host.standard_catalog())
-    return loaded.located([*found, *check_callables(loaded)])
+    found.extend(import_callables(loaded) if imports else check_callables(loaded))
+    return loaded.located(found)
 
 
 def _explain(codes: set[str]) -> None:
