@@ -13,14 +13,18 @@ from engines import Agents, blueprint, chain, lit, path, step
 from skep import Engine
 from skep.core.outputs import Blob, FileRef, Final, Inline
 from skep.errors import BadValue, LimitExceeded
+from skep.layers.audit import Audit
 from skep.layers.registry import LayerRegistry
 from skep.limits import Limits
 from skep.testing.aio import run
 
+LAYERED = LayerRegistry().with_base(Audit)
+WAYS = pytest.mark.parametrize("layers", [None, LAYERED], ids=["performed", "layered"])
 
-def result_of(function, given=None, limits=None, flow=None):
+
+def result_of(function, given=None, limits=None, flow=None, layers=None):
     async def main():
-        async with Engine.open("memory:", limits=limits or Limits()) as engine:
+        async with Engine.open("memory:", limits=limits or Limits(), layers=layers) as engine:
             engine.agent("bad")(function)
             Agents(engine)
             handle = await engine.start(blueprint(flow or step("bad")), given or {})
@@ -60,15 +64,16 @@ def test_a_value_of_20_mb_is_kept_and_one_over_the_limit_is_refused():
     assert "max_value_bytes" in info.error["message"]
 
 
+@WAYS
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, asyncio.CancelledError]
 )
-def test_a_raised_base_exception_never_reaches_the_loop(error):
+def test_a_raised_base_exception_never_reaches_the_loop(error, layers):
     async def bad(inv):
         raise error("out")
 
     flow = {"kind": "try", "body": step("bad"), "catch": step("echo", lit("alive"), "$.after")}
-    info = result_of(bad, flow=flow)
+    info = result_of(bad, flow=flow, layers=layers)
     assert info.status == "done"
     assert info.result["after"] == "alive"
 
@@ -105,7 +110,8 @@ def test_a_result_changed_after_it_was_returned_does_not_change_the_flow():
     assert run(main())["v"] == {"list": [1]}
 
 
-def test_a_worker_that_ignores_cancel_is_left_behind():
+@WAYS
+def test_a_worker_that_ignores_cancel_is_left_behind(layers):
     limits = Limits(kill_grace=0.05)
     stop = threading.Event()
 
@@ -117,17 +123,18 @@ def test_a_worker_that_ignores_cancel_is_left_behind():
                 continue
 
     async def main():
-        async with Engine.open("memory:", limits=limits) as engine:
+        async with Engine.open("memory:", limits=limits, layers=layers) as engine:
             engine.agent("bad")(bad)
             Agents(engine)
             flow = {"kind": "try", "body": step("bad", timeout=0.05), "catch": step("echo", lit(1), "$.r")}
             handle = await engine.start(blueprint(flow), {})
             info = await handle.wait()
             stop.set()
-            return info, engine.stats()
+            return info, engine.stats(), engine.agents["bad"].abandoned
 
-    info, stats = run(main())
+    info, stats, left_behind = run(main())
     assert info.result["r"] == 1
+    assert left_behind == 1
     assert stats["abandoned_workers"] == 1
 
 
@@ -217,13 +224,14 @@ def swallows_its_own_cancel():
     return bad
 
 
+@WAYS
 @pytest.mark.parametrize(
     ("make", "passes"),
     [(cancels_itself_and_waits, False), (cancels_itself_and_returns, True), (swallows_its_own_cancel, True)],
 )
-def test_a_worker_that_cancels_its_own_task_ends_its_attempt_and_nothing_else(make, passes):
+def test_a_worker_that_cancels_its_own_task_ends_its_attempt_and_nothing_else(make, passes, layers):
     body = {"kind": "try", "body": step("bad"), "catch": step("echo", lit("caught"))}
-    info = result_of(make(), {"n": 0}, flow=[body, chain(40)])
+    info = result_of(make(), {"n": 0}, flow=[body, chain(40)], layers=layers)
     assert info.status == "done"
     assert info.result["n"] == 40
     assert info.result["out"] == (1 if passes else "caught")

@@ -110,8 +110,7 @@ class Dispatcher:
         try:
             if not route.runs_ahead or job.durability == "step":
                 await self.ledger.flushed()
-            worker = await route.spawner.spawn(self._ctx(job, channel))
-            await worker.join()
+            await route.perform(self._ctx(job, channel))
         except WorkerCancelled as error:
             return job.end_failure() or Failure("cancelled", error.what)
         except SkepError as error:
@@ -127,6 +126,7 @@ class Dispatcher:
             return job.end_failure() if job.cancel.reason is not None else None
         finally:
             channel.close()
+            job.cancel.release()
             if timer is not None:
                 timer.cancel()
 

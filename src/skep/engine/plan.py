@@ -21,7 +21,7 @@ from skep.flow.program import Program, compile_flow
 from skep.flow.prompt import Prompt, compile_prompt
 from skep.flow.version import canonical_blueprint
 from skep.limits import Limits
-from skep.workers.base import AgentFactory, BuildEnv, Ctx, Spawner, Worker
+from skep.workers.base import AgentFactory, BuildEnv, Ctx, Perform, Spawner, performing
 
 Link = Callable[[Spawner, Sequence[str]], Spawner]
 """Wraps a base spawner in the layers that the hints name (and the base layers)."""
@@ -34,7 +34,7 @@ class Route(Struct, frozen=True):
     """How attempts of one agent are started, and what its definition says about failure."""
 
     agent: str
-    spawner: Spawner
+    perform: Perform
     runs_ahead: bool
     retry: RetryPolicy | None = None
     timeout_ms: int | None = None
@@ -59,12 +59,12 @@ class Plan(Struct, frozen=True):
     def route(self, agent: str) -> Route:
         """The agent's route; an unknown agent gets one whose start fails with `NotRegistered`."""
         route = self.routes.get(agent)
-        return route if route is not None else Route(agent, _Missing(sorted(self.routes)), runs_ahead=True)
+        return route if route is not None else Route(agent, _missing(sorted(self.routes)), runs_ahead=True)
 
     def recorded(self, route: Route) -> Route:
         """The same route with a base worker that has already delivered (recovery)."""
         spawner = self.link(RecordedSpawner(), self.blueprint.spawner_hints.layers)
-        return structs.replace(route, spawner=spawner, runs_ahead=True, recorded=True)
+        return structs.replace(route, perform=performing(spawner), runs_ahead=True, recorded=True)
 
 
 class Planner:
@@ -142,7 +142,7 @@ class Planner:
         base = factory.build(agent.name, agent.spec, env)
         return Route(
             agent=agent.name,
-            spawner=self._link(base, layers),
+            perform=performing(self._link(base, layers)),
             runs_ahead=base.runs_ahead,
             retry=agent.retry,
             timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,
@@ -151,15 +151,10 @@ class Planner:
         )
 
 
-class _Missing:
-    """The spawner of an agent that nobody declared (`strategy.strict_refs: false`)."""
+def _missing(known: list[str]) -> Perform:
+    """An agent that nobody declared (`strategy.strict_refs: false`)."""
 
-    runs_ahead = True
+    async def perform(ctx: Ctx) -> None:
+        raise NotRegistered(f"worker not registered: {ctx.agent}", fix=f"known: {', '.join(known) or 'none'}")
 
-    def __init__(self, known: list[str]) -> None:
-        self._known = known
-
-    async def spawn(self, ctx: Ctx) -> Worker:
-        raise NotRegistered(
-            f"worker not registered: {ctx.agent}", fix=f"known: {', '.join(self._known) or 'none'}"
-        )
+    return perform

@@ -6,7 +6,7 @@ A `Spawner` starts a `Worker` for one attempt; layers wrap spawners. A worker's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, structs
@@ -133,6 +133,29 @@ class Spawner(Protocol):
         ...
 
 
+Perform = Callable[[Ctx], Awaitable[None]]
+"""Performs an attempt from its start to its end; raises what `Spawner.spawn` and `Worker.join` raise."""
+
+
+class Performer(Spawner, Protocol):
+    """A spawner that can do without a worker where no layer is around it and nothing but the end matters."""
+
+    async def perform(self, ctx: Ctx) -> None:
+        """What `spawn` and `join` would do, in the caller's asyncio task."""
+        ...
+
+
+def performing(spawner: Spawner | Performer) -> Perform:
+    """How attempts are performed: by the spawner's own `perform`, if it is a `Performer`."""
+    own: Perform | None = getattr(spawner, "perform", None)
+
+    async def perform(ctx: Ctx) -> None:
+        worker = await spawner.spawn(ctx)
+        await worker.join()
+
+    return own or perform
+
+
 class BuildEnv(Struct, frozen=True, kw_only=True):
     """What a kind may know when it builds the spawner of one agent."""
 
@@ -175,6 +198,8 @@ __all__ = [
     "Ctx",
     "JoinHandler",
     "Outcome",
+    "Perform",
+    "Performer",
     "Post",
     "Previous",
     "Reusable",
@@ -182,5 +207,6 @@ __all__ = [
     "Worker",
     "WorkerResult",
     "error_text",
+    "performing",
     "wrap_join",
 ]

@@ -43,6 +43,10 @@ class CancelToken:
         else:
             self._callbacks.append(callback)
 
+    def release(self) -> None:
+        """Forget who listens: what could be cancelled has ended. Those who listened refer to the token."""
+        self._callbacks = None
+
     async def wait(self) -> str:
         """Wait until cancelled; returns the reason."""
         if self.reason is None:

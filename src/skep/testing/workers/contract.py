@@ -13,7 +13,7 @@ import pytest
 from skep.errors import AlreadyJoined, WorkerCancelled, WorkerFailed
 from skep.testing.aio import in_loop
 from skep.testing.workers.attempt import FakeAttempt, make_ctx
-from skep.workers.base import Outcome, Spawner, Worker, wrap_join
+from skep.workers.base import Outcome, Spawner, Worker, performing, wrap_join
 
 Behaviour = Literal["echo", "fail", "hang", "big"]
 SpawnerOf = Callable[[Behaviour], Spawner]
@@ -55,6 +55,22 @@ class WorkerContract:
             await worker.join()
         assert loop.time() - began < self.grace + 1
         assert attempt.finals == []
+
+    @in_loop
+    async def test_performed_in_one_act_it_ends_as_it_does_when_joined(self, spawner_of: SpawnerOf) -> None:
+        attempt = FakeAttempt()
+        await performing(spawner_of("echo"))(make_ctx({"n": 1}, channel=attempt))
+        assert attempt.finals == [({"n": 1}, True)]
+        attempt = FakeAttempt()
+        with pytest.raises(WorkerFailed):
+            await performing(spawner_of("fail"))(make_ctx({}, channel=attempt))
+        ctx = make_ctx({}, channel=attempt, grace=self.grace)
+        asyncio.get_running_loop().call_later(0.02, ctx.cancel_token.cancel, "enough")
+        with pytest.raises(WorkerCancelled, match="enough"):
+            await performing(spawner_of("hang"))(ctx)
+        with pytest.raises(WorkerCancelled, match="enough"):
+            await performing(spawner_of("echo"))(ctx)
+        assert attempt.outputs == []
 
     @in_loop
     async def test_cancelled_before_the_start_nothing_happens(self, spawner_of: SpawnerOf) -> None:

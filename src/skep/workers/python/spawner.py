@@ -14,6 +14,7 @@ from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Completion, Ctx, JoinHandler, Worker
 from skep.workers.python.coroutine import CoroutineWorker, Starter
 from skep.workers.python.parameters import Parameters
+from skep.workers.python.performance import Performance
 from skep.workers.python.thread import ThreadWorker
 from skep.workers.threads import ThreadPool
 
@@ -65,16 +66,33 @@ class InProcSpawner:
         """
         if ctx.cancel_token.reason is not None:
             ended = Completion()
-            ended.resolve(WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}"))
+            ended.resolve(_too_late(ctx))
             return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
         if self.is_async:
             return CoroutineWorker(self, ctx)
         return ThreadWorker(self, ctx, self._threads)
 
+    async def perform(self, ctx: Ctx) -> None:
+        """See `Performer`. An async function needs no worker for that."""
+        if not self.is_async:
+            await (await self.spawn(ctx)).join()
+            return
+        if ctx.cancel_token.reason is not None:
+            raise _too_late(ctx)
+        performance = Performance(self, ctx)
+        ctx.cancel_token.on_cancel(performance.cancel)
+        outcome = await performance.run()
+        if outcome is not None:
+            raise outcome
+
     def left_behind(self, ctx: Ctx) -> None:
         """Count and log a function that ignored its cancellation."""
         self.abandoned += 1
         log.warning("%s of agent %s ignored its cancellation; it was left behind", self.name, ctx.agent)
+
+
+def _too_late(ctx: Ctx) -> WorkerCancelled:
+    return WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}")
 
 
 def _check_callable(function: Any) -> None:

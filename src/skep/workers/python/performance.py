@@ -1,0 +1,138 @@
+"""One call of an async function, performed by whoever awaits it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from skep.errors import WorkerFailed
+from skep.workers.base import Ctx, Outcome
+from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel, is_being_cancelled
+from skep.workers.python.ending import FUNCTION, INPUT, RESULT, ending
+from skep.workers.python.invocation import Invocation
+from skep.workers.python.result import final_of
+
+if TYPE_CHECKING:
+    from skep.workers.python.spawner import InProcSpawner
+
+
+class Performance:
+    """The function runs in the asyncio task of its performer, in a context of its own.
+
+    Cancelling the token cancels that task; a function that goes on beyond the grace is left behind, and holds
+    its performer up.
+
+    Args:
+        told: hears how the function ended, before `run` returns or raises.
+        left: hears that it was left behind.
+    """
+
+    __slots__ = ("_ctx", "_ended", "_left", "_spawner", "_timer", "_told", "task")
+
+    def __init__(
+        self,
+        spawner: InProcSpawner,
+        ctx: Ctx,
+        told: Callable[[Outcome], object] | None = None,
+        left: Callable[[], object] | None = None,
+    ) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        """Who performs it: set by `run`, or before by whoever makes a task for that."""
+        self._spawner = spawner
+        self._ctx = ctx
+        self._told = told
+        self._left = left
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+
+    async def run(self) -> Outcome:
+        """Perform the function; how it ended. Nothing that it raises comes out.
+
+        Raises:
+            asyncio.CancelledError: the performer was cancelled, not the function.
+        """
+        task = self.task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
+        outcome = await _in_context(self._call())
+        self.end()
+        if self._told is not None:
+            self._told(outcome)
+        if task is not None and task.cancelling() > asked:
+            if self._ctx.cancel_token.reason is None and outcome is not None:
+                raise asyncio.CancelledError
+            # Meant for the function, by its token or by itself.
+            await absorb_cancel(asked)
+        return outcome
+
+    def end(self) -> None:
+        """From here on a cancel changes nothing. For a task that was cancelled before its first turn."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def cancel(self, _reason: str) -> None:
+        """The token was cancelled."""
+        if self.task is None or self._ended:
+            return
+        loop = asyncio.get_running_loop()
+        if self.task is asyncio.current_task():
+            # It cancels itself: that is for its next wait, not for what its performer does after it.
+            loop.call_soon(self._cancel_task)
+        else:
+            self.task.cancel()
+        self._timer = loop.call_later(self._ctx.grace, self._leave_behind)
+
+    async def _call(self) -> Outcome:
+        spawner, ctx = self._spawner, self._ctx
+        cancel, stage = ctx.cancel_token, INPUT
+        try:
+            invocation = Invocation(ctx, spawner.limits)
+            arguments = spawner.parameters.fill(invocation)
+            stage = FUNCTION
+            returned = await spawner.function(**arguments)
+            stage = RESULT
+            if cancel.reason is not None:
+                return ending(cancel)
+            if returned is not None or not invocation.said_final:
+                ctx.channel.deliver(final_of(returned, spawner.limits))
+        except BaseException as error:  # noqa: BLE001 - nothing that a worker raises may reach the event loop
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                return ending(cancel) or WorkerFailed(CHANNEL_CLOSED)
+            return ending(cancel, stage, error)
+        return None
+
+    def _cancel_task(self) -> None:
+        if self.task is not None and not self._ended:
+            self.task.cancel()
+
+    def _leave_behind(self) -> None:
+        if self.task is not None:
+            _left_behind.add(self.task)
+            self.task.add_done_callback(_left_behind.discard)
+        self._spawner.left_behind(self._ctx)
+        if self._left is not None:
+            self._left()
+
+
+@coroutine
+def _in_context(performing: Coroutine[Any, Any, Outcome]) -> Generator[Any, Any, Outcome]:
+    """Await a coroutine of this task in a copy of its context, so that what it sets stays its own."""
+    run, send, throw = contextvars.copy_context().run, performing.send, performing.throw
+    try:
+        waited = run(send, None)
+        while True:
+            try:
+                sent = yield waited
+            except BaseException as error:  # noqa: BLE001 - handed on to where the function waits
+                waited = run(throw, error)
+            else:
+                waited = run(send, sent)
+    except StopIteration as ended:
+        return ended.value
+
+
+_left_behind: set[asyncio.Task[None]] = set()
+"""The event loop refers only weakly to its tasks."""
