@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from skep.core.directory import Kind
 from skep.core.events import AnyEvent
 
 
@@ -60,6 +61,16 @@ class Lease(Struct, frozen=True):
 
     log: str
     generation: int
+
+
+class Entry(Struct, frozen=True):
+    """A key of the directory, and where the event stands that brought it."""
+
+    kind: Kind
+    key: str
+    log: str
+    version: int
+    position: int
 
 
 class StreamItem(Struct, frozen=True):
@@ -198,6 +209,21 @@ class Journal(Protocol):
 
         `status` selects by what a reader sees: an interrupted run is `interrupted`, whatever was recorded.
         """
+        ...
+
+    # -- directory -----------------------------------------------------------------------------
+
+    async def find(self, kind: Kind, key: str) -> Entry | None:
+        """The entry with exactly this key; `skep.core.directory` says which events make and end one.
+
+        Entries are written in the same commit as their events, and outlive the expiry of what they name.
+        """
+        ...
+
+    async def list_entries(
+        self, kind: Kind, *, log: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[Entry]:
+        """Entries with position > `after`, of one log or of all, by position; whole rows, about `limit`."""
         ...
 
     # -- ownership -----------------------------------------------------------------------------

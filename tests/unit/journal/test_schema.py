@@ -7,13 +7,19 @@ from contextlib import closing
 
 import pytest
 
+from skep.core.events import SessionAttached, TokenRevoked
 from skep.errors import ConfigError, SchemaTooNew, StoreCorrupt
+from skep.journal.base import Entry
+from skep.journal.codec import encode_events
 from skep.journal.sqlite import SqliteJournal, schema
 from skep.journal.sqlite.connection import connect_writer
 from skep.testing.aio import in_loop, run
 from skep.testing.journal.kit import events, names, opened
 
-ADDED = schema.Migration(2, "0002_added", "-- more\nCREATE TABLE added (x);\nINSERT INTO added VALUES (1);\n")
+LATEST = len(schema.migrations())
+ADDED = schema.Migration(
+    LATEST + 1, "9999_added", "-- more\nCREATE TABLE added (x);\nINSERT INTO added VALUES (1);\n"
+)
 
 
 def open_once(path):
@@ -37,7 +43,7 @@ def test_a_fresh_store_carries_its_mark_and_its_migrations(tmp_path):
     path = tmp_path / "skep.db"
     open_once(path)
     assert query(path, "PRAGMA application_id") == [(0x736B6570,)]
-    assert query(path, "PRAGMA user_version") == [(len(schema.migrations()),)]
+    assert query(path, "PRAGMA user_version") == [(LATEST,)]
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
     assert [row[:2] for row in query(path, "SELECT number, sha256 FROM migrations")] == [
         (step.number, step.sha256) for step in schema.migrations()
@@ -45,7 +51,7 @@ def test_a_fresh_store_carries_its_mark_and_its_migrations(tmp_path):
 
 
 def test_migrations_are_numbered_without_a_gap():
-    assert [step.number for step in schema.migrations()] == list(range(1, len(schema.migrations()) + 1))
+    assert [step.number for step in schema.migrations()] == list(range(1, LATEST + 1))
 
 
 @in_loop
@@ -59,16 +65,44 @@ async def test_an_older_store_is_upgraded_and_keeps_its_events(tmp_path, monkeyp
         async with opened(SqliteJournal(path)) as journal:
             assert names(await journal.read("run:a")) == ["x"]
     assert query(path, "SELECT x FROM added") == [(1,)]
-    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "PRAGMA user_version") == [(LATEST + 1,)]
+
+
+@in_loop
+async def test_a_store_of_the_first_schema_gets_a_directory_of_what_it_holds(tmp_path):
+    path = tmp_path / "skep.db"
+    with closing(connect_writer(path, "full")) as connection:
+        schema.migrate(connection, path, schema.migrations()[:1])
+        tokens = [
+            SessionAttached(
+                at=1, session_id="S", operator_id="o", role="operator", nonce=nonce, expire_at=9, scopes=()
+            )
+            for nonce in ("kept", "revoked")
+        ]
+        for log, version, found in (
+            ("session:a", 1, [*events("x"), *tokens]),
+            ("session:a", 4, [TokenRevoked(at=1, nonce="revoked")]),
+            ("session:b", 1, [TokenRevoked(at=1, nonce="kept")]),
+            ("run:a", 1, events("y")),
+        ):
+            connection.execute(
+                "INSERT INTO log_rows (log, version, count, generation, at, events) VALUES (?, ?, ?, 0, 1, ?)",
+                (log, version, len(found), encode_events(found)),
+            )
+    async with opened(SqliteJournal(path)) as journal:
+        assert await journal.list_entries("token") == [Entry("token", "kept", "session:a", 2, 1)]
+        await journal.flushed(journal.append("session:a", 5, [TokenRevoked(at=1, nonce="kept")]))
+        assert await journal.find("token", "kept") is None
+        assert names(await journal.read("run:a")) == ["y"]
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path):
     path = tmp_path / "skep.db"
     open_once(path)
-    broken = schema.Migration(2, "0002_broken", "CREATE TABLE added (x);\nCREATE TABLE added (x);\n")
+    broken = schema.Migration(LATEST + 1, "9999_broken", "CREATE TABLE added (x);\nCREATE TABLE added (x);\n")
     with closing(connect_writer(path, "full")) as connection, pytest.raises(sqlite3.OperationalError):
         schema.migrate(connection, path, [*schema.migrations(), broken])
-    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert query(path, "PRAGMA user_version") == [(LATEST,)]
     assert query(path, "SELECT name FROM sqlite_master WHERE name = 'added'") == []
 
 
@@ -78,7 +112,7 @@ def test_a_newer_store_is_refused_and_left_alone(tmp_path):
     with closing(connect_writer(path, "full")) as connection:
         schema.migrate(connection, path, [*schema.migrations(), ADDED])
     before = contents(tmp_path)
-    with pytest.raises(SchemaTooNew, match="schema 2, this skep knows 1") as caught:
+    with pytest.raises(SchemaTooNew, match=f"schema {LATEST + 1}, this skep knows {LATEST}") as caught:
         open_once(path)
     assert caught.value.where == str(path)
     assert caught.value.fix
@@ -160,4 +194,4 @@ def test_many_processes_may_open_a_new_store_at_once(tmp_path):
     for child in children:
         child.communicate(timeout=30)
     assert [child.returncode for child in children] == [0, 0, 0, 0]
-    assert query(path, "SELECT count(*) FROM migrations") == [(1,)]
+    assert query(path, "SELECT count(*) FROM migrations") == [(LATEST,)]

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from skep.clock import Clock, SystemClock
+from skep.core.directory import Kind, touches
 from skep.core.events import AnyEvent
 from skep.errors import JournalFailed
 from skep.journal.announce import Announcer, CommittedRow, same_failure
 from skep.journal.base import (
+    Entry,
     FailureListener,
     InboxMessage,
     Lease,
@@ -20,6 +22,7 @@ from skep.journal.base import (
     StreamItem,
     Watch,
 )
+from skep.journal.directory import Directory
 from skep.journal.memory.blobs import MemoryBlobs
 from skep.journal.memory.inbox import MemoryInbox
 from skep.journal.memory.logs import MemoryLogs
@@ -53,6 +56,7 @@ class MemoryJournal:
         self._open = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._logs = MemoryLogs(limits.memory_session_events)
+        self._directory = Directory()
         self._runs = MemoryRuns(limits.memory_runs)
         self._streams = MemoryStreams(limits)
         self._leases: dict[str, Lease] = {}
@@ -96,10 +100,14 @@ class MemoryJournal:
         self._news.append((row.position, log, version, events))
         self._counters["rows"] += 1
         self._counters["events"] += len(events)
+        if touches(events):
+            self._directory.record(log, version, row.position, events)
         if summary is not None:
             self._summarise(log, summary)
-        for gone in self._logs.trim():
-            self._forget(gone)
+        for trimmed in self._logs.trim():
+            self._directory.forget(trimmed, before=self._logs.first_version(trimmed))
+            if self._logs.is_empty(trimmed):
+                self._forget(trimmed)
         self._schedule()
         return seq
 
@@ -133,6 +141,7 @@ class MemoryJournal:
 
     def _forget(self, log: str) -> None:
         """Drop what stands beside a log that has gone."""
+        self._directory.forget(log)
         self._blobs.drop(log)
         self._streams.drop(log)
 
@@ -178,6 +187,14 @@ class MemoryJournal:
         self, *, limit: int = 100, prefix: str = "", status: str | None = None, open_only: bool = False
     ) -> list[RunSummary]:
         return self._runs.list(self._leases, limit=limit, prefix=prefix, status=status, open_only=open_only)
+
+    async def find(self, kind: Kind, key: str) -> Entry | None:
+        return self._directory.find(kind, key)
+
+    async def list_entries(
+        self, kind: Kind, *, log: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[Entry]:
+        return self._directory.list(kind, log, after, limit)
 
     # -- ownership -----------------------------------------------------------------------------
 

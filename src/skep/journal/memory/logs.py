@@ -59,8 +59,8 @@ class MemoryLogs:
         return row
 
     def trim(self) -> list[str]:
-        """Forget the oldest rows beyond what is kept; the logs of which no row is left."""
-        emptied: list[str] = []
+        """Forget the oldest rows beyond what is kept; the logs that they were of."""
+        trimmed: list[str] = []
         while self._endless_events > self._keep:
             row = self._endless.popleft()
             self._endless_events -= len(row.events)
@@ -68,12 +68,21 @@ class MemoryLogs:
             if len(rows) == 1:
                 self._trimmed[row.log] = self.next_version(row.log)
                 del self._logs[row.log]
-                emptied.append(row.log)
             else:
                 del rows[0]
+            trimmed.append(row.log)
             self._empty(row)
         self._compact()
-        return emptied
+        return trimmed
+
+    def first_version(self, log: str) -> int:
+        """The oldest version of `log` that is kept, or the next one if none is."""
+        rows = self._logs.get(log)
+        return rows[0].version if rows else self.next_version(log)
+
+    def is_empty(self, log: str) -> bool:
+        """Whether nothing of `log` is left."""
+        return log not in self._logs
 
     def read(self, log: str, after: int, limit: int) -> list[Recorded]:
         rows = self._logs.get(log, [])

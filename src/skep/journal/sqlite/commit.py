@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from skep.errors import SkepError
 from skep.journal.artifacts import ArtifactFiles
-from skep.journal.sqlite import blobs, logs, runs
+from skep.journal.sqlite import blobs, directory, logs, runs
 from skep.journal.sqlite.connection import transaction
 from skep.journal.sqlite.group import Group, Row
 from skep.journal.sqlite.stream import StreamTable
@@ -62,6 +62,8 @@ class Committer:
         outcome = Outcome([], [])
         for start in range(0, len(group.rows), logs.ROWS_A_STATEMENT):
             self._insert(group.rows[start : start + logs.ROWS_A_STATEMENT], outcome)
+        if group.touching:
+            directory.record(self._connection, outcome.rows)
         lost = {row.log for row in outcome.fenced}
         runs.upsert(self._connection, (entry for entry in group.summaries.values() if entry[0] not in lost))
         if group.stream:

@@ -54,6 +54,15 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
         raise
 
 
+def searchable(text: str) -> str | bytes:
+    """A search for what is not Unicode finds nothing: no text equals bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+    return text
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0 for an error of the Python module itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from skep.core.directory import touches
 from skep.core.events import AnyEvent
 from skep.errors import NotRecordable, SkepError
 from skep.journal.announce import CommittedRow
@@ -62,6 +63,8 @@ class Row(Struct):
     size: int
     chunks: list[bytes]
     appends: list[Append]
+    touching: bool = False
+    """The directory changes with it."""
     position: int = 0
 
     def data(self) -> bytes:
@@ -88,11 +91,13 @@ class Group(Struct):
     jobs: list[Job]
     refused: list[tuple[Append, NotRecordable]]
     """What could not be encoded, and what followed it in its log."""
+    touching: bool = False
+    """The directory changes with a row of it."""
     seq: int = 0
 
     @property
     def only_rows(self) -> bool:
-        return not (self.summaries or self.stream or self.blobs or self.jobs)
+        return not (self.summaries or self.stream or self.blobs or self.jobs or self.touching)
 
 
 def gather(
@@ -126,26 +131,26 @@ def _add(group: Group, append: Append, limits: Limits, broken: dict[str, NotReco
     except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError) as error:
         broken[append.log] = _not_recordable(append, error)
         return
+    row = _row(group, append, chunk, limits)
+    if touches(append.events):
+        row.touching = group.touching = True
+
+
+def _row(group: Group, append: Append, chunk: bytes, limits: Limits) -> Row:
+    """Store an append in the last row, if it fits, or in a new one."""
     last = group.rows[-1] if group.rows else None
     if last is not None and _fits(last, append, len(chunk), limits):
         last.count += len(append.events)
         last.size += len(chunk)
         last.chunks.append(chunk)
         last.appends.append(append)
-        return
+        return last
     at = append.events[0].at
-    group.rows.append(
-        Row(
-            append.log,
-            append.version,
-            append.generation,
-            at,
-            len(append.events),
-            len(chunk),
-            [chunk],
-            [append],
-        )
+    row = Row(
+        append.log, append.version, append.generation, at, len(append.events), len(chunk), [chunk], [append]
     )
+    group.rows.append(row)
+    return row
 
 
 def _not_recordable(append: Append, cause: Exception) -> NotRecordable:

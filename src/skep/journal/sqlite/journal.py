@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from skep.clock import Clock, SystemClock
+from skep.core.directory import Kind
 from skep.core.events import AnyEvent
 from skep.errors import Fenced, JournalFailed, LimitExceeded
 from skep.journal import owner
 from skep.journal.announce import Announcer, same_failure
 from skep.journal.artifacts import ArtifactFiles, blob_not_found, is_digest
 from skep.journal.base import (
+    Entry,
     FailureListener,
     InboxMessage,
     Lease,
@@ -30,7 +32,7 @@ from skep.journal.base import (
     Watch,
 )
 from skep.journal.messages import encode_message
-from skep.journal.sqlite import blobs, inbox, leases, logs, runs, stream
+from skep.journal.sqlite import blobs, directory, inbox, leases, logs, runs, stream
 from skep.journal.sqlite.commit import Outcome
 from skep.journal.sqlite.connection import commit_failed
 from skep.journal.sqlite.group import Append, Blob, Group
@@ -225,6 +227,14 @@ class SqliteJournal:
         return await self._reading().read(
             runs.list_runs, limit=limit, prefix=prefix, status=status, open_only=open_only
         )
+
+    async def find(self, kind: Kind, key: str) -> Entry | None:
+        return await self._reading().read(directory.find, kind, key)
+
+    async def list_entries(
+        self, kind: Kind, *, log: str | None = None, after: int = 0, limit: int = 1_000
+    ) -> list[Entry]:
+        return await self._reading().read(directory.list_entries, kind, log, after, limit)
 
     # -- ownership -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from skep.journal.base import RunSummary
 from skep.journal.owner import ProcessId, holds
+from skep.journal.sqlite.connection import searchable
 from skep.journal.status import ENDED, matches
 
 _UPSERT = """
@@ -42,7 +43,7 @@ def upsert(connection: sqlite3.Connection, summaries: Iterable[tuple[str, RunSum
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunSummary | None:
     """The run with exactly this id."""
-    row = connection.execute(_ONE, (_searchable(run_id),)).fetchone()
+    row = connection.execute(_ONE, (searchable(run_id),)).fetchone()
     return None if row is None else _summary(row, {})
 
 
@@ -54,7 +55,7 @@ def list_runs(
     values: list[object] = []
     if prefix:
         conditions.append("run_id BETWEEN ? AND ?")
-        values += (_searchable(prefix), _searchable(f"{prefix}\U0010ffff"))
+        values += (searchable(prefix), searchable(f"{prefix}\U0010ffff"))
     if status in ENDED:
         conditions.append("status = ?")
         values.append(status)
@@ -63,15 +64,6 @@ def list_runs(
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     rows = connection.execute(f"{_SELECT} {where} {_NEWEST_FIRST}", values)
     return list(_select(rows, limit, status=status, open_only=open_only))
-
-
-def _searchable(text: str) -> str | bytes:
-    """A search for what is not Unicode finds nothing: no text equals bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
-    return text
 
 
 def _select(rows: Iterable[Any], limit: int, *, status: str | None, open_only: bool) -> Iterator[RunSummary]:

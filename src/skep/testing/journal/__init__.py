@@ -22,6 +22,7 @@ conftest makes failures readable.
 from __future__ import annotations
 
 from skep.testing.journal.blobs import BlobContract
+from skep.testing.journal.directory import DirectoryContract
 from skep.testing.journal.inbox import InboxContract
 from skep.testing.journal.kit import NewStore, OpenJournal
 from skep.testing.journal.ownership import OwnershipContract
@@ -36,6 +37,7 @@ class JournalContract(
     WritingContract,
     ReadingContract,
     RunsContract,
+    DirectoryContract,
     OwnershipContract,
     InboxContract,
     BlobContract,

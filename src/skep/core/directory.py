@@ -1,0 +1,62 @@
+"""The directory: keys that somebody outside must find without knowing in which log they stand.
+
+Which keys an event adds and which it takes away is said here and nowhere else; journals keep the entries in
+the same commit as the events. An entry belongs to the log of its event, and only events of that log take it
+away. What has expired stays: the event that the entry points to says until when it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+from msgspec import Struct
+
+from skep.core import events as ev
+
+Kind = Literal["question", "token", "handle"]
+"""Open questions by their key, live tokens by their nonce, handles of pull workers by their digest."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Added(Struct, frozen=True):
+    """A key to be found by; `subject` is what it goes away with: for a handle the question of its work."""
+
+    kind: Kind
+    key: str
+    subject: str
+
+
+class Removed(Struct, frozen=True):
+    """Entries of the event's log to be taken away: those of `subject`, or all of this kind."""
+
+    kind: Kind
+    subject: str | None = None
+
+
+_ADDS: dict[type[ev.Event], Callable[[Any], Added | None]] = {
+    ev.SessionAttached: lambda event: Added("token", event.nonce, event.nonce),
+}
+_REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
+    ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
+    ev.TokenRevoked: lambda event: (Removed("token", event.nonce),),
+}
+_TOUCHING = _ADDS.keys() | _REMOVES.keys()
+
+
+def touches(events: Sequence[ev.Event]) -> bool:
+    """Whether any of `events` adds or takes away an entry; cheap, for every commit to ask."""
+    return not _TOUCHING.isdisjoint(map(type, events))
+
+
+def removed(event: ev.Event) -> tuple[Removed, ...]:
+    """What goes with `event`, before anything that it adds."""
+    remove = _REMOVES.get(type(event))
+    return () if remove is None else remove(event)
+
+
+def added(event: ev.Event) -> Added | None:
+    """What is found from `event` on, in place of an older entry of the same kind and key."""
+    add = _ADDS.get(type(event))
+    return None if add is None else add(event)

@@ -1,0 +1,183 @@
+"""The directory: find, list_entries."""
+# ruff: noqa: S101, PLR2004 - pytest's assertions, on literal expectations
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skep.core.directory import KINDS, added, removed
+from skep.core.events import AnyEvent, RunFinished, SessionAttached, TaskPass, TokenRevoked
+from skep.errors import Fenced
+from skep.journal.base import Entry, Recorded
+from skep.testing.aio import in_loop, run
+from skep.testing.journal.kit import Ear, NewStore, Part, events, examples, opened, settle
+
+FINISHED = RunFinished(at=1, run_id="a", status="done")
+
+
+def token(nonce: str) -> SessionAttached:
+    """An event that adds the entry `token`, `nonce`."""
+    return SessionAttached(at=1, session_id="S-1", operator_id="o", role="operator", nonce=nonce, expire_at=9)
+
+
+def revoked(nonce: str) -> TokenRevoked:
+    """An event that takes the entry away."""
+    return TokenRevoked(at=1, nonce=nonce)
+
+
+def keys(entries: Sequence[Entry]) -> list[str]:
+    return [entry.key for entry in entries]
+
+
+def folded(recorded: Sequence[Recorded]) -> dict[tuple[str, str], Entry]:
+    """What the directory must hold after these events."""
+    held: dict[tuple[str, str], tuple[Entry, str]] = {}
+    for item in recorded:
+        for gone in removed(item.event):
+            for name, (entry, subject) in tuple(held.items()):
+                if entry.log == item.log and entry.kind == gone.kind and gone.subject in (None, subject):
+                    del held[name]
+        if (new := added(item.event)) is not None:
+            entry = Entry(new.kind, new.key, item.log, item.version, item.position)
+            held[new.kind, new.key] = (entry, new.subject)
+    return {name: entry for name, (entry, _) in held.items()}
+
+
+_LOGS: tuple[str, ...] = ("run:a", "session:b")
+_steps = st.lists(
+    st.tuples(st.sampled_from(_LOGS), st.lists(st.integers(-4, 5), min_size=1, max_size=4), st.booleans()),
+    max_size=20,
+)
+
+
+def _event(log: str, number: int) -> AnyEvent:
+    """One of a few that meet: keys of `log`, their ends, the end of the run, and what is none of these."""
+    if number == 0:
+        return FINISHED if log == "run:a" else TaskPass(at=1, task_id="x")
+    if number == 5:
+        return TaskPass(at=1, task_id="x")
+    return token(f"{log} {number}") if number > 0 else revoked(f"{log} {-number}")
+
+
+class DirectoryContract(Part):
+    """The directory: find, list_entries."""
+
+    @in_loop
+    async def test_an_entry_is_there_when_its_event_is_announced_and_says_where(
+        self, new_store: NewStore
+    ) -> None:
+        async with opened(new_store()()) as journal:
+            ear = Ear(journal)
+            journal.append("run:a", 1, events("x", "y"))
+            seq = journal.append("session:S", 1, [*events("z"), token("n1"), token("n2")])
+            await settle(journal, seq)
+            position = ear.recorded[-1].position
+            assert await journal.find("token", "n1") == Entry("token", "n1", "session:S", 2, position)
+            assert await journal.find("token", "n2") == Entry("token", "n2", "session:S", 3, position)
+            assert await journal.read("session:S", 1, 1) != []
+            assert await journal.find("question", "n1") is None
+            assert [await journal.find("token", key) for key in ("n", "", "\udc80")] == [None] * 3
+
+    @in_loop
+    async def test_an_entry_goes_with_an_event_of_its_own_log_only(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            journal.append("session:S", 1, [token("n1"), token("n2"), token("n3")])
+            journal.append("session:T", 1, [revoked("n1"), token("t")])
+            await journal.flushed(journal.append("session:S", 4, [revoked("n2"), revoked("unknown")]))
+            assert await journal.find("token", "n2") is None
+            assert keys(await journal.list_entries("token")) == ["n1", "n3", "t"]
+            again = journal.append("session:S", 6, [token("n2"), revoked("n3"), token("n3"), revoked("n1")])
+            await journal.flushed(again)
+            assert keys(await journal.list_entries("token", log="session:S")) == ["n2", "n3"]
+
+    @in_loop
+    async def test_the_entries_of_a_run_end_with_it(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            journal.append("session:S", 1, [token("n1")])
+            journal.append("run:b", 1, [token("b")])
+            await journal.flushed(journal.append("run:a", 1, [token("a1"), token("a2")]))
+            await journal.flushed(journal.append("run:a", 3, [token("a3"), FINISHED]))
+            assert await journal.list_entries("token", log="run:a") == []
+            assert keys(await journal.list_entries("token")) == ["n1", "b"]
+
+    @in_loop
+    async def test_entries_are_listed_by_position_page_by_page(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            for number in range(6):
+                version = 1 + number // 2 * 2
+                pair = [token(f"{9 - number}a"), token(f"{9 - number}b")]
+                await journal.flushed(journal.append(f"session:{number % 2}", version, pair))
+            found = await journal.list_entries("token")
+            assert keys(found) == ["9a", "9b", "8a", "8b", "7a", "7b", "6a", "6b", "5a", "5b", "4a", "4b"]
+            assert found == sorted(found, key=lambda entry: (entry.position, entry.version))
+            page = await journal.list_entries("token", limit=3)
+            assert keys(page) == ["9a", "9b", "8a", "8b"], "a position is never cut in two"
+            rest = await journal.list_entries("token", after=page[-1].position, limit=4)
+            assert keys(rest) == ["7a", "7b", "6a", "6b"]
+            of_log = await journal.list_entries("token", log="session:1", after=page[-1].position)
+            assert keys(of_log) == ["6a", "6b", "4a", "4b"]
+            assert await journal.list_entries("token", log="session:unknown") == []
+            assert (
+                await journal.list_entries("question") == await journal.list_entries("token", limit=0) == []
+            )
+
+    @in_loop
+    async def test_several_journals_see_the_same_entries(self, new_store: NewStore) -> None:
+        store = new_store()
+        async with opened(store()) as ours, self.sharing(store) as theirs:
+            await ours.flushed(ours.append("session:S", 1, [token("n1")]))
+            await theirs.flushed(theirs.append("session:T", 1, [token("n2")]))
+            for journal in (ours, theirs):
+                assert keys(await journal.list_entries("token")) == ["n1", "n2"]
+            await theirs.flushed(theirs.append("session:T", 2, [revoked("n2")]))
+            assert await ours.find("token", "n2") is None
+
+    @in_loop
+    async def test_a_fenced_append_adds_nothing_and_takes_nothing_away(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            await journal.flushed(journal.append("run:a", 1, [token("n1")]))
+            kept = journal.append("session:S", 1, [token("kept")])
+            late = journal.append("run:a", 1, [token("late"), revoked("n1")])
+            await journal.flushed(kept)
+            with pytest.raises(Fenced):
+                await journal.flushed(late)
+            assert keys(await journal.list_entries("token")) == ["n1", "kept"]
+
+    @in_loop
+    async def test_entries_are_there_after_reopening(self, new_store: NewStore) -> None:
+        self.reopening()
+        store = new_store()
+        async with opened(store()) as journal:
+            journal.append("run:a", 1, [token("n1"), token("n2")])
+        async with opened(store()) as journal:
+            await journal.flushed(journal.append("run:a", 3, [revoked("n1")]))
+            assert keys(await journal.list_entries("token", log="run:a")) == ["n2"]
+
+    @examples
+    @given(steps=_steps)
+    def test_the_directory_is_a_fold_of_what_is_durable(
+        self, new_store: NewStore, steps: list[tuple[str, list[int], bool]]
+    ) -> None:
+        async def body() -> None:
+            versions = dict.fromkeys(_LOGS, 1)
+            async with opened(new_store()()) as journal:
+                seq = 0
+                for log, numbers, wait in steps:
+                    seq = journal.append(log, versions[log], [_event(log, number) for number in numbers])
+                    versions[log] += len(numbers)
+                    if wait:
+                        await journal.flushed(seq)
+                await journal.flushed(seq)
+                expected = folded(await journal.read_all())
+                for kind in KINDS:
+                    assert {(kind, e.key): e for e in await journal.list_entries(kind)} == {
+                        name: entry for name, entry in expected.items() if name[0] == kind
+                    }
+                for (_, key), entry in expected.items():
+                    assert await journal.find("token", key) == entry
+
+        run(body())
