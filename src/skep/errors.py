@@ -6,6 +6,7 @@ those of the reference host where it has one; codes never change once released.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -108,6 +109,24 @@ class RoleViolation(AuthorityError):
         self.verb = verb
 
 
+class BadScope(AuthorityError):
+    """Scopes that cannot be read, or contradict themselves."""
+
+    code = "E-SCOPE-SYNTAX"
+
+
+class ScopeViolation(AuthorityError):
+    """The token's scopes do not allow the act."""
+
+    code = "E-SCOPE"
+
+
+class ScopeWidened(AuthorityError):
+    """A token was to be narrowed into one that may more than it (R-narrow)."""
+
+    code = "E-SCOPE-WIDENED"
+
+
 class TokenTaskMismatch(AuthorityError):
     """A worker token was used for a task that is not its own."""
 
@@ -128,6 +147,12 @@ class SpawnDepthExceeded(AuthorityError):
         super().__init__(f"spawn depth exceeded: {depth} > max {maximum}")
         self.depth = depth
         self.maximum = maximum
+
+
+class MayNotAnswer(AuthorityError):
+    """The question is not for this principal, or it may not answer what it asked itself."""
+
+    code = "E-MAY-NOT-ANSWER"
 
 
 # -- engine ------------------------------------------------------------------------------------
@@ -195,6 +220,23 @@ class RunFailed(EngineError):
         self.error = error
 
 
+class SessionNotFound(EngineError):
+    code = "E-SESSION-NOT-FOUND"
+
+
+class BackendMissing(EngineError):
+    """A session names a bridge, hook or operator that nobody has registered (again)."""
+
+    code = "E-BACKEND-MISSING"
+
+    def __init__(self, backend: str, registered: Sequence[str]) -> None:
+        super().__init__(
+            f"backend {backend!r} is not registered", fix=f"registered: {', '.join(registered) or 'none'}"
+        )
+        self.backend = backend
+        self.registered = tuple(registered)
+
+
 class Lagged(EngineError):
     """A subscriber fell behind its bounded queue; read on with `events(after=position)`."""
 
@@ -203,6 +245,49 @@ class Lagged(EngineError):
     def __init__(self, position: int) -> None:
         super().__init__("subscriber is too slow", fix=f"read on with events(after={position})")
         self.position = position
+
+
+# -- questions ---------------------------------------------------------------------------------
+
+
+class QuestionError(EngineError):
+    code = "E-QUESTION"
+
+
+class ResumeKeyNotFound(QuestionError):
+    """No question has this key."""
+
+    code = "E-RESUME-KEY"
+
+
+class QuestionClosed(QuestionError):
+    """The question takes no answer any more."""
+
+    code = "E-QUESTION-CLOSED"
+
+
+class AnswerRefused(QuestionError):
+    """The answer does not fit the question's schema; the question stays open."""
+
+    code = "E-ANSWER-SCHEMA"
+
+
+class BadSchema(QuestionError):
+    """A question's JSON Schema that cannot be used."""
+
+    code = "E-QUESTION-SCHEMA"
+
+
+class AnswerTimeout(QuestionError):
+    """The deadline of a question has passed without an answer."""
+
+    code = "E-ASK-TIMEOUT"
+
+
+class WorkHeld(QuestionError):
+    """Somebody else holds the work item, or this claim of it is an old one."""
+
+    code = "E-WORK-HELD"
 
 
 # -- workers -----------------------------------------------------------------------------------

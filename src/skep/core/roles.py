@@ -1,13 +1,18 @@
-"""Roles, verbs and the gate between them (the published 24-verb matrix; DESIGN section 5, *Authority*)."""
+"""Roles, verbs and the gate between them: the published 24-verb matrix, and our own verbs beside it.
+
+The published sets stay as they are (DESIGN section 5, *Authority*); `GATE` adds what skep has more of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from skep.errors import RoleViolation
 
 Role = Literal["operator", "worker", "observer", "senior"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 OPERATOR_VERBS = frozenset(
     {
@@ -41,8 +46,39 @@ PUBLISHED_GATE: Mapping[str, frozenset[str]] = {
     "senior": SENIOR_VERBS,
 }
 
+OWN_VERBS = frozenset(
+    {
+        "blueprint_read",
+        "blueprint_write",
+        "run_start",
+        "run_read",
+        "run_control",
+        "question_read",
+        "artifact_read",
+        "artifact_write",
+        "set_resource",
+        "token_admin",
+        "store_admin",
+    }
+)
 
-def check_gate(role: str, verb: str, gate: Mapping[str, frozenset[str]] = PUBLISHED_GATE) -> None:
+OWN_GATE: Mapping[str, frozenset[str]] = {
+    "operator": OWN_VERBS,
+    "worker": frozenset({"artifact_read", "artifact_write"}),
+    "observer": frozenset({"blueprint_read", "run_read", "question_read", "artifact_read"}),
+    "senior": frozenset({"blueprint_read", "run_read", "question_read", "artifact_read"}),
+}
+
+GATE: Mapping[str, frozenset[str]] = {role: PUBLISHED_GATE[role] | OWN_GATE[role] for role in ROLES}
+"""What each role may do."""
+
+VERBS: frozenset[str] = frozenset(verb for verbs in GATE.values() for verb in verbs)
+"""Every verb there is."""
+
+_NONE: frozenset[str] = frozenset()
+
+
+def check_gate(role: str, verb: str, gate: Mapping[str, frozenset[str]] = GATE) -> None:
     """Pass when `role` may perform `verb`.
 
     Raises:
@@ -50,5 +86,5 @@ def check_gate(role: str, verb: str, gate: Mapping[str, frozenset[str]] = PUBLIS
 
     >>> check_gate("worker", "emit_output")
     """
-    if verb not in gate.get(role, frozenset()):
+    if verb not in gate.get(role, _NONE):
         raise RoleViolation(role, verb)

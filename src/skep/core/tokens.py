@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from skep.core.roles import Role
 from skep.errors import BadSignature
 
 MAX_TOKEN_CHARS = 8_192
+HANDLE_PREFIX = "wh-"
+HANDLE_CHARS = len(HANDLE_PREFIX) + 32
 
 
 class CapToken(Struct, frozen=True):
@@ -37,7 +40,11 @@ class CapToken(Struct, frozen=True):
 
 
 class TokenRecord(Struct, kw_only=True):
-    """The engine's side of a token, keyed by its nonce. `expire_at` is in milliseconds."""
+    """The engine's side of a token, keyed by its nonce. `expire_at` is in milliseconds.
+
+    `parent` is the nonce of the token that this one was narrowed from: what ends that one ends this one, and a
+    use of this one is a use of it.
+    """
 
     role: Role
     agent_id: str
@@ -48,6 +55,9 @@ class TokenRecord(Struct, kw_only=True):
     scopes: tuple[str, ...] = ("*",)
     uses_left: int | None = None
     revoked: bool = False
+    detached: bool = False
+    """Its session was detached: the token has ended, the work goes on."""
+    parent: str | None = None
 
 
 _decoder = json.Decoder(CapToken)
@@ -62,7 +72,7 @@ def sign(token: CapToken, keys: Mapping[str, bytes], key_id: str) -> CapToken:
 def check_signature(token: CapToken, keys: Mapping[str, bytes]) -> None:
     """Raises `BadSignature` unless a key that we know made it; compares in constant time."""
     key = keys.get(token.key_id)
-    if key is None or not hmac.compare_digest(_mac(token, key), token.sig_hex):
+    if key is None or not hmac.compare_digest(_mac(token, key).encode(), token.sig_hex.encode()):
         raise BadSignature("token signature invalid")
 
 
@@ -72,18 +82,41 @@ def encode_token(token: CapToken) -> str:
 
 
 def decode_token(text: str) -> CapToken:
-    """Parse the transport form; the signature is not checked here.
+    """Parse the transport form, of which each token has exactly one; the signature is not checked here.
 
     Raises:
-        BadSignature: not a token at all.
+        BadSignature: not a token at all, or not written the way `encode_token` writes it.
     """
     if len(text) > MAX_TOKEN_CHARS:
         raise BadSignature(f"token longer than {MAX_TOKEN_CHARS} characters")
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return _decoder.decode(data)
+        token = _decoder.decode(data)
     except (binascii.Error, DecodeError, ValueError) as error:
-        raise BadSignature(f"not a token: {error}") from error
+        # The bytes of a damaged token are still most of a secret: nothing of them is shown.
+        raise BadSignature("not a token") from error
+    if encode_token(token) != text:
+        raise BadSignature("not the form in which tokens are written")
+    return token
+
+
+def token_id(nonce: str) -> str:
+    """What a token is called in lists and commands: 8 hex digits that are no part of it.
+
+    >>> token_id("0" * 32)
+    '84e0c0ea'
+    """
+    return hashlib.sha256(nonce.encode()).hexdigest()[:8]
+
+
+def is_handle(text: str) -> bool:
+    """Whether `text` has the shape of a worker's handle: `wh-` and 32 hex digits."""
+    return len(text) == HANDLE_CHARS and text.startswith(HANDLE_PREFIX)
+
+
+def handle_digest(handle: str) -> str:
+    """What the journal knows a handle by: its SHA-256, in hex."""
+    return hashlib.sha256(handle.encode()).hexdigest()
 
 
 def _mac(token: CapToken, key: bytes) -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,16 @@ from skep.core.roles import (
     WORKER_SWARM_VERBS,
     check_gate,
 )
-from skep.core.tokens import CapToken, check_signature, decode_token, encode_token, sign
+from skep.core.tokens import (
+    CapToken,
+    check_signature,
+    decode_token,
+    encode_token,
+    handle_digest,
+    is_handle,
+    sign,
+    token_id,
+)
 from skep.errors import BadSignature, RoleViolation
 
 KEYS = {"k1": b"secret one", "k2": b"secret two"}
@@ -98,3 +110,75 @@ def test_the_published_matrix():
 def test_an_unknown_role_may_nothing():
     with pytest.raises(RoleViolation):
         check_gate("root", "start_task")
+
+
+TEXT = encode_token(
+    sign(CapToken("an ~agent\N{SNOWMAN}", "worker", ("*",), 1, 2, None, "ab" * 16), KEYS, "k1")
+)
+BODY = base64.urlsafe_b64decode(TEXT + "=" * (-len(TEXT) % 4))
+CLAIMS = json.loads(BODY)
+
+
+def transport(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TEXT + "=" * (-len(TEXT) % 4),
+        TEXT + "\n",
+        " " + TEXT,
+        TEXT.replace("-", "+").replace("_", "/") + "=",
+        transport(json.dumps(CLAIMS).encode()),
+        transport(json.dumps(CLAIMS, separators=(",", ":")).encode()),
+        transport(json.dumps(dict(reversed(CLAIMS.items())), separators=(",", ":")).encode()),
+        transport(json.dumps(CLAIMS | {"extra": 1}, separators=(",", ":"), ensure_ascii=False).encode()),
+        transport(BODY[:-1] + b',"sig_hex":"00"}'),
+        transport(BODY + b" "),
+        transport(BODY.replace(b'"max_uses":null', b'"max_uses":0')),
+        TEXT[:-1],
+        TEXT[:-4],
+        TEXT[:-1] + chr(ord(TEXT[-1]) + 1),
+    ],
+)
+def test_a_token_has_exactly_one_text(other):
+    with pytest.raises(BadSignature):
+        check_signature(decode_token(other), KEYS)
+
+
+@given(st.integers(0, len(TEXT) - 1), st.sampled_from("Aa0_-=+ /\n\xe9"))
+def test_no_character_of_a_token_can_be_another(at, character):
+    other = TEXT[:at] + character + TEXT[at + 1 :]
+    if other == TEXT:
+        return
+    with pytest.raises(BadSignature):
+        check_signature(decode_token(other), KEYS)
+
+
+def test_a_refusal_shows_nothing_of_the_token():
+    damaged = transport(BODY.replace(b'"role":"worker"', b'"role":"SECRET"'))
+    with pytest.raises(BadSignature) as refused:
+        decode_token(damaged)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_signature_that_is_no_ascii_is_a_bad_one():
+    forged = structs.replace(
+        sign(CapToken("a", "worker", (), 1, 2, None, "n"), KEYS, "k1"), sig_hex="\xe9" * 64
+    )
+    with pytest.raises(BadSignature):
+        check_signature(forged, KEYS)
+
+
+def test_what_a_token_is_called_says_nothing_of_it():
+    assert token_id("ab" * 16) not in TEXT
+    assert len(token_id("ab" * 16)) == 8
+
+
+def test_the_shape_of_a_handle():
+    handle = "wh-" + "0" * 32
+    assert is_handle(handle)
+    assert not is_handle(handle + "0")
+    assert not is_handle(TEXT)
+    assert len(handle_digest(handle)) == 64

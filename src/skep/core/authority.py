@@ -1,0 +1,122 @@
+"""The one table of acts: what each needs, whichever surface it comes through (DESIGN section 5, *Authority*).
+
+An act is a public method of the engine that somebody with a token may call; routes, tools and console actions name
+one of these and bring nothing of their own. Each has exactly one verb, which a role allows or not (`skep.core.roles`),
+and the kinds of scope that can apply to it (`skep.core.scopes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from skep.core.roles import GATE, check_gate
+from skep.core.scopes import KINDS, ScopeKind, allows
+from skep.core.tokens import TokenRecord
+from skep.errors import ScopeViolation
+
+
+class Act(Struct, frozen=True):
+    """What an act needs. `kinds` are the scope kinds that may apply; which do, the call's facts say.
+
+    With `holding`, whoever holds the token may do this to it: neither its role nor its scopes are asked.
+    """
+
+    name: str
+    verb: str
+    kinds: frozenset[ScopeKind]
+    holding: bool = False
+
+
+_TASK = "run task agent"
+_WORK = "run task agent seat"
+
+_TABLE: Mapping[str, Mapping[str, str]] = {
+    # verb: {act: kinds beside `verb`}
+    "start_task": {"start_task": "run agent"},
+    "dispatch_attempt": {
+        "dispatch_attempt": _TASK,
+        "claim": _WORK,
+        "renew": _WORK,
+        "release": _WORK,
+        "takeover": _WORK,
+    },
+    "mint_worker_token": {"mint_worker_token": _TASK},
+    "read_task_state": {"read_task_state": _TASK, "output_tail": _TASK},
+    "cancel_task": {"cancel_task": _TASK},
+    "query_senior": {"query_senior": _TASK},
+    "mark_pass": {"mark_pass": _TASK},
+    "mark_blocked": {"mark_blocked": _TASK},
+    "attach_session": {"attach": "seat"},
+    "detach_session": {"detach": "seat"},
+    "heartbeat": {"heartbeat": "seat"},
+    "poll_task": {"poll_task": _TASK, "await_resume": _TASK, "list_work": _WORK},
+    "fetch_prompt": {"fetch_prompt": _TASK, "fetch_worker_payload": _TASK},
+    "fetch_data": {"fetch_data": _TASK},
+    "post_result": {"post_result": _TASK},
+    "verify_token": {"verify_token": ""},
+    "emit_output": {"submit_output": _TASK, "complete": _WORK},
+    "subscribe_events": {"subscribe": "run", "run_events": "run", "events": ""},
+    "read_trace": {"read_trace": _TASK},
+    "answer_query": {"resume": _WORK, "answer": _WORK},
+    "override_verdict": {"override_verdict": _TASK},
+    "pause_loop": {"pause_loop": "run"},
+    "resume_loop": {"resume_loop": "run"},
+    "inject_directive": {"inject_directive": _TASK},
+    "run_start": {"start": ""},
+    "run_read": {"get_run": "run", "list_runs": "run"},
+    "run_control": {"resume_run": "run", "cancel_run": "run", "signal": "run"},
+    "question_read": {"list_questions": _WORK},
+    "set_resource": {"set_resource": "run"},
+    "token_admin": {
+        "mint_token": "",
+        "attenuate": "",
+        "revoke": "",
+        "list_tokens": "",
+        "rotate_keys": "",
+    },
+    "store_admin": {"recover_all": "", "stats": ""},
+}
+
+_HOLDING = frozenset({"verify_token", "attenuate"})
+
+
+def _act(name: str, verb: str, kinds: str) -> Act:
+    words = {"verb", *kinds.split()}
+    return Act(name, verb, frozenset(kind for kind in KINDS if kind in words), name in _HOLDING)
+
+
+ACTS: Mapping[str, Act] = {
+    name: _act(name, verb, kinds) for verb, acts in _TABLE.items() for name, kinds in acts.items()
+}
+"""Every act by its name."""
+
+
+def facts_of(act: Act, given: Mapping[str, str | None]) -> dict[str, str]:
+    """The facts of one call: what is `given` of the act's kinds, and its verb."""
+    facts = {kind: value for kind, value in given.items() if value is not None and kind in act.kinds}
+    facts["verb"] = act.verb
+    return facts
+
+
+def check_role(act: Act, role: str) -> None:
+    """Raises `RoleViolation` unless `role` may do this; to one's own token everyone may do what needs no more."""
+    if not act.holding:
+        check_gate(role, act.verb)
+
+
+def check_scopes(act: Act, scopes: tuple[str, ...], facts: Mapping[str, str]) -> None:
+    """Raises `ScopeViolation` unless the token's scopes allow a call with these facts."""
+    if not act.holding and not allows(scopes, facts):
+        described = " ".join(f"{kind}:{value}" for kind, value in sorted(facts.items()))
+        raise ScopeViolation(
+            f"the token's scopes do not allow {act.name} ({described})",
+            fix=f"its scopes: {' '.join(scopes) or 'none'}",
+        )
+
+
+def permits(record: TokenRecord, act: Act, given: Mapping[str, str | None]) -> bool:
+    """Whether a token in force would be let through to this; what lists are filtered by."""
+    in_role = act.holding or act.verb in GATE.get(record.role, frozenset())
+    return in_role and (act.holding or allows(record.scopes, facts_of(act, given)))
