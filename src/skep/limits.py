@@ -40,6 +40,27 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Open tasks of one run."""
     output_tail: int = 1_024
     """Recorded outputs of one attempt."""
+    max_asks: int = 10_000
+    """Questions of one task."""
+    max_audience: int = 16
+    """Alternatives in one question's audience."""
+    max_signals: int = 1_000
+    """Signals of one run that came before anybody waited for them."""
+    max_resources: int = 1_000
+    """Resources of one run."""
+    max_directives: int = 100
+    """Directives injected into one task."""
+    max_tokens: int = 100_000
+    """Tokens of sessions and logins in memory."""
+    token_depth: int = 16
+    """How often a token may be narrowed from one that was narrowed."""
+    heartbeat_interval: float = 300.0
+    heartbeat_miss_threshold: int = 3
+    """Heartbeats that a session may miss before it is detached."""
+    backend_grace: float = 30.0
+    """Seconds that an attempt waits for a backend that is named and not registered."""
+    work_lease: float = 300.0
+    """Seconds that a claim of a work item lasts unless it is renewed."""
     max_interruptions: int = 3
     """Attempts of one task that a crash may interrupt before it is blocked."""
     subscriber_queue: int = 1_024

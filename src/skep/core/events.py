@@ -9,21 +9,33 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from msgspec import Struct
-
+from skep.core.event import Event
 from skep.core.outputs import Artifact, ContentRef, Final
+from skep.core.question_events import (
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    SeniorAnswered,
+    SeniorQueried,
+    TaskResumed,
+    TaskSuspended,
+    WorkClaimed,
+    WorkReleased,
+    WorkRenewed,
+)
 from skep.core.retry import RetryPolicy
-from skep.core.roles import Role
+from skep.core.session_events import (
+    SessionAttached,
+    SessionDetached,
+    SessionSeen,
+    TokenMinted,
+    TokenRevoked,
+    TokenUsed,
+)
 
 Durability = Literal["group", "step"]
 RunEnd = Literal["done", "failed", "cancelled", "timeout"]
 FailureReason = Literal["error", "timeout", "blocked", "cancelled", "interrupted"]
-
-
-class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True, gc=False):
-    """One fact."""
-
-    at: int
 
 
 # -- runs --------------------------------------------------------------------------------------
@@ -41,6 +53,12 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     trust: Literal["trusted", "untrusted"] = "trusted"
     durability: Durability = "group"
     deadline: int | None = None
+    starter: str = "owner"
+    """The principal who started it."""
+    nonce: str | None = None
+    """Keys the run's own token, narrowed from its launcher's to `run:ID`."""
+    launcher: str | None = None
+    """The nonce of the launcher's token; the owner of the process has none."""
 
 
 class RunRecovered(Event, frozen=True, tag="run_recovered"):
@@ -55,6 +73,7 @@ class RunCancelRequested(Event, frozen=True, tag="run_cancel_requested"):
 
     run_id: str
     reason: str
+    request: str | None = None
 
 
 class RunFinished(Event, frozen=True, tag="run_finished"):
@@ -64,6 +83,50 @@ class RunFinished(Event, frozen=True, tag="run_finished"):
     status: RunEnd
     result: ContentRef | None = None
     error: dict[str, Any] | None = None
+
+
+class TimerStarted(Event, frozen=True, tag="timer_started"):
+    """A `wait` node waits until `due`."""
+
+    run_id: str
+    key: str
+    due: int
+
+
+class TimerFired(Event, frozen=True, tag="timer_fired"):
+    run_id: str
+    key: str
+
+
+class SignalReceived(Event, frozen=True, tag="signal_received"):
+    """A named signal for the run's `wait` nodes; one that nobody waits for yet is kept."""
+
+    run_id: str
+    name: str
+    by: str
+    value: ContentRef | None = None
+    request: str | None = None
+
+
+class ResourceSet(Event, frozen=True, tag="resource_set"):
+    """A value that the run's workers may fetch by `key`."""
+
+    run_id: str
+    key: str
+    value: ContentRef
+    by: str
+
+
+class LoopPaused(Event, frozen=True, tag="loop_paused"):
+    """The run begins no further attempt until `loop_resumed`."""
+
+    run_id: str
+    by: str
+
+
+class LoopResumed(Event, frozen=True, tag="loop_resumed"):
+    run_id: str
+    by: str
 
 
 # -- tasks -------------------------------------------------------------------------------------
@@ -156,27 +219,31 @@ class TaskCancelled(Event, frozen=True, tag="task_cancelled"):
     task_id: str
 
 
-# -- sessions and authority --------------------------------------------------------------------
+class DirectiveInjected(Event, frozen=True, tag="directive_injected"):
+    """A word of a senior to a task: its live worker gets it if it listens, its next attempt in any case."""
+
+    task_id: str
+    directive: ContentRef
+    by: str
 
 
-class SessionAttached(Event, frozen=True, tag="session_attached"):
-    session_id: str
-    operator_id: str
-    role: Role
-    nonce: str
-    expire_at: int
-    max_uses: int | None = None
-    scopes: tuple[str, ...] = ("*",)
+class VerdictOverridden(Event, frozen=True, tag="verdict_overridden"):
+    """Whatever its worker says, the task ends with this: `mark_pass`, `mark_blocked`, `override_verdict`."""
+
+    task_id: str
+    ok: bool
+    value: ContentRef
+    by: str
 
 
-class TokenUsed(Event, frozen=True, tag="token_used"):
-    """One use of a token with limited uses."""
+class PromptBaked(Event, frozen=True, tag="prompt_baked"):
+    """What one attempt is given in place of its own: a prompt, a system prompt (`no_system`: none at all)."""
 
-    nonce: str
-
-
-class TokenRevoked(Event, frozen=True, tag="token_revoked"):
-    nonce: str
+    task_id: str
+    attempt: int
+    prompt: str | None = None
+    system: str | None = None
+    no_system: bool = False
 
 
 AnyEvent = (
@@ -194,7 +261,29 @@ AnyEvent = (
     | TaskBlocked
     | TaskTimeout
     | TaskCancelled
+    | DirectiveInjected
+    | VerdictOverridden
+    | PromptBaked
+    | TimerStarted
+    | TimerFired
+    | SignalReceived
+    | ResourceSet
+    | LoopPaused
+    | LoopResumed
+    | QuestionAsked
+    | SeniorQueried
+    | QuestionAnswered
+    | SeniorAnswered
+    | QuestionClosed
+    | TaskSuspended
+    | TaskResumed
+    | WorkClaimed
+    | WorkRenewed
+    | WorkReleased
     | SessionAttached
+    | SessionDetached
+    | SessionSeen
+    | TokenMinted
     | TokenUsed
     | TokenRevoked
 )

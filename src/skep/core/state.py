@@ -12,10 +12,17 @@ from typing import Any
 from msgspec import Struct, field
 
 from skep.core import events as ev
+from skep.core import question_folds, session_folds
 from skep.core.outputs import ContentRef, Final
+from skep.core.question_events import QuestionKind
+from skep.core.questions import QuestionState
 from skep.core.retry import NO_RETRY
-from skep.core.tasks import Previous, TaskState, TaskStatus
+from skep.core.sessions import SessionState
+from skep.core.tasks import Baked, Previous, TaskState, TaskStatus, Verdict
 from skep.core.tokens import TokenRecord
+
+NEVER = 2**53
+"""The end of what ends with something else than time."""
 
 WORKER_TOKEN_MS = 24 * 3600 * 1000
 """Longest life of a worker token whose attempt has no deadline."""
@@ -39,28 +46,29 @@ class RunState(Struct, kw_only=True):
     tasks: dict[str, str] = field(default_factory=dict)
     """Open step tasks by step key."""
     open_tasks: int = 0
-
-
-class SessionState(Struct, kw_only=True):
-    """An attached participant."""
-
-    id: str
-    operator_id: str
-    role: str
-    nonce: str
-    attached_at: int
+    starter: str = "owner"
+    nonce: str | None = None
+    paused: bool = False
+    questions: dict[str, QuestionKind] = field(default_factory=dict)
+    """Its open questions by key, those of its tasks included."""
+    asks: dict[str, str] = field(default_factory=dict)
+    """Open questions of `ask` nodes by step key."""
+    timers: dict[str, int] = field(default_factory=dict)
+    """When the `wait` nodes that wait for a time go on, by step key."""
+    resources: dict[str, ContentRef] = field(default_factory=dict)
 
 
 class EngineState(Struct, kw_only=True):
-    """Everything in flight: runs, tasks, tokens by nonce, handles by digest, sessions."""
+    """Everything in flight: runs, tasks, open questions, tokens by nonce, handles by digest, sessions."""
 
     runs: dict[str, RunState] = field(default_factory=dict)
     tasks: dict[str, TaskState] = field(default_factory=dict)
     tokens: dict[str, TokenRecord] = field(default_factory=dict)
-    """Records of session tokens, by nonce."""
+    """Records of the tokens of sessions, logins and runs, by nonce."""
     worker_tokens: dict[str, str] = field(default_factory=dict)
     """The task whose live attempt a worker token belongs to, by nonce."""
     handles: dict[str, str] = field(default_factory=dict)
+    questions: dict[str, QuestionState] = field(default_factory=dict)
     sessions: dict[str, SessionState] = field(default_factory=dict)
     latest: int = 0
     """The highest time of any event, in milliseconds."""
@@ -77,12 +85,14 @@ class EngineState(Struct, kw_only=True):
         if task_id is None:
             return self.tokens.get(nonce)
         task = self.tasks[task_id]
+        run = self.runs.get(task.run_id) if task.run_id else None
         return TokenRecord(
             role="worker",
             agent_id=f"worker-of-{task_id}",
             expire_at=task.deadline or task.started_at + WORKER_TOKEN_MS,
             task_id=task_id,
             run_id=task.run_id,
+            parent=run.nonce if run is not None else None,
         )
 
     # -- what the handlers below share ---------------------------------------------------------
@@ -99,6 +109,12 @@ class EngineState(Struct, kw_only=True):
         if task.handle is not None:
             self.handles.pop(task.handle, None)
             task.handle = None
+
+    def drop_claim(self, question: QuestionState) -> None:
+        """A claim of a work item ends, and with it its handle."""
+        if question.claim is not None:
+            self.handles.pop(question.claim.handle, None)
+            question.claim = None
 
     def settle(self, task: TaskState, status: TaskStatus, at: int) -> None:
         """The task has its last status; it leaves memory unless a worker of it may still run."""
@@ -131,7 +147,18 @@ def _run_started(state: EngineState, e: ev.RunStarted) -> None:
         durability=e.durability,
         deadline=e.deadline,
         created_at=e.at,
+        starter=e.starter,
+        nonce=e.nonce,
     )
+    if e.nonce is not None:
+        state.tokens[e.nonce] = TokenRecord(
+            role="operator",
+            agent_id=e.starter,
+            expire_at=NEVER,
+            run_id=e.run_id,
+            scopes=(f"run:{e.run_id}",),
+            parent=e.launcher,
+        )
 
 
 def _run_recovered(state: EngineState, e: ev.RunRecovered) -> None:
@@ -145,7 +172,33 @@ def _run_cancel_requested(state: EngineState, e: ev.RunCancelRequested) -> None:
 
 
 def _run_finished(state: EngineState, e: ev.RunFinished) -> None:
-    del state.runs[e.run_id]
+    run = state.runs.pop(e.run_id)
+    if run.nonce is not None:
+        del state.tokens[run.nonce]
+
+
+def _timer_started(state: EngineState, e: ev.TimerStarted) -> None:
+    state.runs[e.run_id].timers[e.key] = e.due
+
+
+def _timer_fired(state: EngineState, e: ev.TimerFired) -> None:
+    state.runs[e.run_id].timers.pop(e.key, None)
+
+
+def _signal_received(state: EngineState, e: ev.SignalReceived) -> None:
+    """Which node takes it, or that it is kept, is the machine's to say."""
+
+
+def _resource_set(state: EngineState, e: ev.ResourceSet) -> None:
+    state.runs[e.run_id].resources[e.key] = e.value
+
+
+def _loop_paused(state: EngineState, e: ev.LoopPaused) -> None:
+    state.runs[e.run_id].paused = True
+
+
+def _loop_resumed(state: EngineState, e: ev.LoopResumed) -> None:
+    state.runs[e.run_id].paused = False
 
 
 def _task_created(state: EngineState, e: ev.TaskCreated) -> None:
@@ -170,6 +223,8 @@ def _task_created(state: EngineState, e: ev.TaskCreated) -> None:
         run.open_tasks += 1
         if e.step_key is not None:
             run.tasks[e.step_key] = e.task_id
+    elif e.session_id in state.sessions:
+        state.sessions[e.session_id].owned_task_ids.append(e.task_id)
     if e.parent is not None and e.parent in state.tasks:
         state.tasks[e.parent].children += 1
 
@@ -212,6 +267,7 @@ def _task_attempt_completed(state: EngineState, e: ev.TaskAttemptCompleted) -> N
     if e.ok:
         return
     task.failures += 1
+    task.asks = None
     task.previous = Previous(e.attempt, e.reason or "error", e.message)
     if e.retry_at is not None:
         task.status = "pending"
@@ -224,7 +280,8 @@ def _task_attempt_interrupted(state: EngineState, e: ev.TaskAttemptInterrupted) 
     if e.counted:
         task.interruptions += 1
     task.previous = Previous(e.attempt, "interrupted")
-    task.status = "pending"
+    if not task.open_asks:
+        task.status = "pending"
     task.updated_at = e.at
 
 
@@ -244,28 +301,17 @@ def _task_cancelled(state: EngineState, e: ev.TaskCancelled) -> None:
     state.settle(state.tasks[e.task_id], "cancelled", e.at)
 
 
-def _session_attached(state: EngineState, e: ev.SessionAttached) -> None:
-    state.sessions[e.session_id] = SessionState(
-        id=e.session_id, operator_id=e.operator_id, role=e.role, nonce=e.nonce, attached_at=e.at
-    )
-    state.tokens[e.nonce] = TokenRecord(
-        role=e.role,
-        agent_id=e.operator_id,
-        expire_at=e.expire_at,
-        session_id=e.session_id,
-        scopes=e.scopes,
-        uses_left=e.max_uses,
-    )
+def _directive_injected(state: EngineState, e: ev.DirectiveInjected) -> None:
+    task = state.tasks[e.task_id]
+    task.directives = (*task.directives, e.directive)
 
 
-def _token_used(state: EngineState, e: ev.TokenUsed) -> None:
-    record = state.tokens[e.nonce]
-    if record.uses_left is not None:
-        record.uses_left -= 1
+def _verdict_overridden(state: EngineState, e: ev.VerdictOverridden) -> None:
+    state.tasks[e.task_id].verdict = Verdict(e.ok, e.value, e.by)
 
 
-def _token_revoked(state: EngineState, e: ev.TokenRevoked) -> None:
-    state.tokens[e.nonce].revoked = True
+def _prompt_baked(state: EngineState, e: ev.PromptBaked) -> None:
+    state.tasks[e.task_id].baked = Baked(e.attempt, e.prompt, e.system, e.no_system)
 
 
 HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
@@ -283,9 +329,17 @@ HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
     ev.TaskBlocked: _task_blocked,
     ev.TaskTimeout: _task_timeout,
     ev.TaskCancelled: _task_cancelled,
-    ev.SessionAttached: _session_attached,
-    ev.TokenUsed: _token_used,
-    ev.TokenRevoked: _token_revoked,
+    ev.TimerStarted: _timer_started,
+    ev.TimerFired: _timer_fired,
+    ev.SignalReceived: _signal_received,
+    ev.ResourceSet: _resource_set,
+    ev.LoopPaused: _loop_paused,
+    ev.LoopResumed: _loop_resumed,
+    ev.DirectiveInjected: _directive_injected,
+    ev.VerdictOverridden: _verdict_overridden,
+    ev.PromptBaked: _prompt_baked,
+    **question_folds.HANDLERS,
+    **session_folds.HANDLERS,
 }
 
 

@@ -14,9 +14,9 @@ from skep.errors import InvalidTransition
 TaskStatus = Literal["pending", "running", "suspended", "pass", "blocked", "cancelled", "timeout"]
 
 TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
-    "pending": frozenset({"running", "blocked", "cancelled"}),
+    "pending": frozenset({"running", "suspended", "pass", "blocked", "cancelled"}),
     "running": frozenset({"pending", "suspended", "pass", "blocked", "cancelled", "timeout"}),
-    "suspended": frozenset({"running", "pending", "blocked", "cancelled", "timeout"}),
+    "suspended": frozenset({"running", "pending", "pass", "blocked", "cancelled", "timeout"}),
     "pass": frozenset(),
     "blocked": frozenset(),
     "cancelled": frozenset(),
@@ -35,10 +35,39 @@ class Previous(Struct, frozen=True):
     message: str | None = None
 
 
+class Asked(Struct):
+    """A question of a task, from the ask until the task's present line of attempts ends.
+
+    `answer` is there once it was answered; `closed` says that it never will be.
+    """
+
+    digest: str
+    answer: ContentRef | None = None
+    closed: bool = False
+
+
+class Verdict(Struct, frozen=True):
+    """What a task ends with, whatever its worker says; `by` is who said so."""
+
+    ok: bool
+    value: ContentRef
+    by: str
+
+
+class Baked(Struct, frozen=True):
+    """What one attempt is given in place of its own prompt (null: keep it) or system prompt."""
+
+    attempt: int
+    prompt: str | None = None
+    system: str | None = None
+    no_system: bool = False
+
+
 class TaskState(Struct, kw_only=True):
     """One unit of an agent's work. Times are milliseconds since the epoch.
 
     `live` says that an attempt's worker may still run: a cancelled task stays in memory until it has ended.
+    A task is suspended while it has open questions: `suspended_on` is the one that suspended it.
     """
 
     id: str
@@ -67,6 +96,18 @@ class TaskState(Struct, kw_only=True):
     outputs: int = 0
     checkpoint: ContentRef | None = None
     previous: Previous | None = None
+    suspended_on: str | None = None
+    suspended_at: int = 0
+    asks: dict[str, Asked] | None = None
+    """Its questions by key, in the order in which they were asked."""
+    asked: int = 0
+    """How many it ever asked: numbers their keys."""
+    open_asks: int = 0
+    work: str | None = None
+    """The key of the work item that its live attempt is offered as."""
+    verdict: Verdict | None = None
+    directives: tuple[ContentRef, ...] = ()
+    baked: Baked | None = None
     created_at: int = 0
     started_at: int = 0
     updated_at: int = 0

@@ -6,6 +6,7 @@ them, which applies them (R-fold). Times are milliseconds since the epoch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -13,9 +14,10 @@ from msgspec import Struct
 from skep import values
 from skep.core import events as ev
 from skep.core.outputs import Artifact, ContentRef, Final
+from skep.core.question_events import CloseReason
 from skep.core.retry import RetryPolicy
 from skep.core.state import EngineState
-from skep.core.tasks import SETTLED, TaskState, check_transition
+from skep.core.tasks import SETTLED, TaskState, Verdict, check_transition
 from skep.errors import AttemptEnded, InvalidTransition, LimitExceeded, SpawnDepthExceeded, TaskNotFound
 from skep.limits import DEFAULT_LIMITS, Limits
 
@@ -100,7 +102,7 @@ def start_attempt(
         InvalidTransition: the task is not pending, or an earlier attempt's worker has not ended.
     """
     if task.status != "pending":
-        check_transition(task, "running")
+        raise InvalidTransition(f"task {task.id} is {task.status} and cannot start an attempt")
     if task.live:
         raise InvalidTransition(f"task {task.id} still has a live attempt {task.attempt}")
     return ev.TaskAttemptStarted(
@@ -170,11 +172,69 @@ def complete_attempt(
         raise InvalidTransition(f"task {task.id} has no live attempt")
     if task.status == "cancelled":
         return (_completed(task, at, Failure("cancelled")),)
+    if task.open_asks or task.work is not None or task.verdict is not None:
+        return _complete_unusual(task, failure, at, delivered)
+    return _complete(task, failure, at, delivered)
+
+
+def _complete(
+    task: TaskState, failure: Failure | None, at: int, delivered: Final | None
+) -> tuple[ev.Event, ...]:
     failure = judge(failure, delivered or task.final)
     ended = _passed(task, at) if failure is None else _failed(task, failure, at)
     if delivered is None:
         return ended
     return (ev.WorkerOutput(at=at, task_id=task.id, attempt=task.attempt, event=delivered), *ended)
+
+
+def _complete_unusual(
+    task: TaskState, failure: Failure | None, at: int, delivered: Final | None
+) -> tuple[ev.Event, ...]:
+    """An attempt that ends with open questions, as a work item, or under a verdict from above."""
+    closed = close_questions(task, at, "settled")
+    verdict = task.verdict
+    if verdict is None or (failure is not None and failure.reason == "cancelled"):
+        return (*closed, *_complete(task, failure, at, delivered))
+    return (*closed, *_overridden(task, verdict, at))
+
+
+def _overridden(task: TaskState, verdict: Verdict, at: int) -> tuple[ev.Event, ...]:
+    """The verdict from above is the last final, and there is no further attempt."""
+    final = Final(verdict.value, verdict.ok)
+    said = ev.WorkerOutput(at=at, task_id=task.id, attempt=task.attempt, event=final, by=verdict.by)
+    if verdict.ok:
+        ended: tuple[ev.Event, ...] = _passed(task, at)
+    else:
+        blocked = Failure("blocked")
+        ended = (_completed(task, at, blocked), _settled(task, at, blocked))
+    return (said, *(ended if task.live else ended[1:]))
+
+
+def override_verdict(task: TaskState, verdict: Verdict, at: int) -> tuple[ev.Event, ...]:
+    """The task is to end as `verdict` says: at once, or when its worker, who is told to end, has ended.
+
+    Raises:
+        InvalidTransition: it has settled.
+    """
+    check_transition(task, "pass" if verdict.ok else "blocked")
+    overridden = ev.VerdictOverridden(
+        at=at, task_id=task.id, ok=verdict.ok, value=verdict.value, by=verdict.by
+    )
+    if task.live:
+        return (overridden,)
+    return (overridden, *close_questions(task, at, "settled"), *_overridden(task, verdict, at))
+
+
+def close_questions(task: TaskState, at: int, reason: CloseReason) -> tuple[ev.Event, ...]:
+    """Everything that the task still asks, and the offer of its work, is taken back."""
+    asks = (key for key, asked in (task.asks or {}).items() if asked.answer is None and not asked.closed)
+    return _close((*asks, task.work), task, at, reason)
+
+
+def _close(keys: Iterable[str | None], task: TaskState, at: int, reason: CloseReason) -> tuple[ev.Event, ...]:
+    return tuple(
+        ev.QuestionClosed(at=at, key=key, reason=reason, task_id=task.id) for key in keys if key is not None
+    )
 
 
 def judge(failure: Failure | None, final: Final | None) -> Failure | None:
@@ -202,7 +262,10 @@ def _failed(task: TaskState, failure: Failure, at: int) -> tuple[ev.Event, ...]:
 def interrupt_attempt(
     task: TaskState, at: int, *, on_interrupt: OnInterrupt = "retry", limits: Limits = DEFAULT_LIMITS
 ) -> tuple[ev.Event, ...]:
-    """The host died or closed under the attempt: back to pending, or blocked when it may not go on."""
+    """The host died or closed under the attempt: back to pending, or blocked when it may not go on.
+
+    A task with open questions stays suspended: the last answer makes it pending.
+    """
     if task.status == "cancelled":
         return (_completed(task, at, Failure("interrupted")),)
     interrupted = ev.TaskAttemptInterrupted(at=at, task_id=task.id, attempt=task.attempt)
@@ -211,17 +274,20 @@ def interrupt_attempt(
     elif task.interruptions + 1 > limits.max_interruptions:
         message = f"interrupted {task.interruptions + 1} times, more than max_interruptions {limits.max_interruptions}"
     else:
-        return (interrupted,)
+        return (*_close((task.work,), task, at, "withdrawn"), interrupted)
     blocked = ev.TaskBlocked(
         at=at, task_id=task.id, reason="interrupted", message=message, code="E-INTERRUPTED"
     )
-    return (interrupted, blocked)
+    return (*close_questions(task, at, "settled"), interrupted, blocked)
 
 
-def cancel_task(task: TaskState, at: int) -> ev.TaskCancelled:
-    """Raises `InvalidTransition` if the task is settled."""
+def cancel_task(task: TaskState, at: int) -> tuple[ev.Event, ...]:
+    """The task ends as cancelled and its questions are closed. Raises `InvalidTransition` if it is settled."""
     check_transition(task, "cancelled")
-    return ev.TaskCancelled(at=at, task_id=task.id)
+    cancelled = ev.TaskCancelled(at=at, task_id=task.id)
+    if task.open_asks or task.work is not None:
+        return (*close_questions(task, at, "cancelled"), cancelled)
+    return (cancelled,)
 
 
 def request_cancel(state: EngineState, run_id: str, reason: str, at: int) -> tuple[ev.Event, ...]:

@@ -150,7 +150,7 @@ class Acts:
         if driver is not None:
             driver.cancel_task(task)
         else:
-            self._commit(task.log, (transitions.cancel_task(task, self.ledger.now()),))
+            self._commit(task.log, transitions.cancel_task(task, self.ledger.now()))
             job = self._session_jobs.get(task_id)
             if job is not None:
                 self.dispatcher.end(job, "cancelled")

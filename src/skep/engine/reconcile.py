@@ -32,7 +32,7 @@ def reconcile(driver: RunDriver, generation: int) -> None:
 def _end(driver: RunDriver, task: TaskState) -> None:
     """A step that had been dropped, or a child of an attempt that is gone: its worker died with the host."""
     if task.status != "cancelled":
-        driver.commit((transitions.cancel_task(task, driver.ledger.now()),))
+        driver.commit(transitions.cancel_task(task, driver.ledger.now()))
     if task.live:
         driver.commit(transitions.complete_attempt(task, None, driver.ledger.now()))
 

@@ -102,7 +102,7 @@ class RunDriver:
     def cancel_task(self, task: TaskState) -> None:
         """Cancel one task: its token ends at once, its worker is told, nothing more from it counts."""
         if task.status != "cancelled":
-            self.commit((transitions.cancel_task(task, self.ledger.now()),))
+            self.commit(transitions.cancel_task(task, self.ledger.now()))
         self.attempts.end_worker(task, "cancelled")
         self.attempts.launch()
 

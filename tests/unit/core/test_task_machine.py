@@ -17,16 +17,18 @@ from hypothesis.stateful import (
 )
 
 from skep.core import events as ev
-from skep.core import transitions
+from skep.core import questions, transitions
 from skep.core.outputs import Artifact, final, inline
 from skep.core.retry import Backoff, RetryPolicy
 from skep.core.state import EngineState, fold
-from skep.core.tasks import SETTLED, TRANSITIONS
+from skep.core.tasks import SETTLED, TRANSITIONS, Verdict
 from skep.core.transitions import Failure
 from skep.errors import AttemptEnded, InvalidTransition, LimitExceeded, SkepError, TaskNotFound
 from skep.limits import Limits
 
-LIMITS = Limits(max_spawn_depth=2, max_children=3, max_open_tasks=8, output_tail=4, max_interruptions=2)
+LIMITS = Limits(
+    max_spawn_depth=2, max_children=3, max_open_tasks=8, output_tail=4, max_interruptions=2, max_asks=6
+)
 _wire = msgspec.json.Decoder(list[ev.AnyEvent])
 
 failures = st.sampled_from(["error", "timeout", "blocked", "cancelled"])
@@ -169,11 +171,99 @@ class TaskMachine(RuleBasedStateMachine):
         if task is None:
             return
         try:
-            self.commit(transitions.cancel_task(task, self.now))
+            self.commit(*transitions.cancel_task(task, self.now))
         except InvalidTransition:
             assert task.status in SETTLED
             return
         assert task.nonce is None
+
+    # -- questions and work --------------------------------------------------------------------
+
+    @rule(task_id=tasks, text=st.sampled_from(["a?", "b?"]), default=st.booleans())
+    def ask(self, task_id, text, default):
+        task = self.state.tasks.get(task_id)
+        if task is None:
+            return
+        asking = questions.Asking(
+            question=inline(text),
+            digest=questions.question_digest(text, (questions.SENIOR,)),
+            on_timeout=inline("default") if default else None,
+        )
+        try:
+            events = questions.ask_for_task(task, asking, self.now, limits=LIMITS)
+        except InvalidTransition:
+            assert task.status in SETTLED
+            return
+        except LimitExceeded:
+            assert task.asked == LIMITS.max_asks
+            return
+        self.commit(*events)
+        assert task.status == "suspended"
+
+    @rule(how=st.sampled_from(["answer", "close", "time_out"]), data=st.data())
+    def end_question(self, how, data):
+        if not self.state.questions:
+            return
+        question = self.state.questions[data.draw(st.sampled_from(sorted(self.state.questions)))]
+        task = self.state.tasks[question.task_id]
+        if how == "answer":
+            events = questions.answer(question, task, inline("yes"), "alice", self.now)
+        elif how == "close":
+            events = questions.close(question, task, "withdrawn", self.now)
+        else:
+            events = questions.time_out(question, task, self.now)
+        deadline, suspended_at = task.deadline, task.suspended_at
+        was_suspended = task.status == "suspended"
+        self.commit(*events)
+        assert question.key not in self.state.questions
+        if was_suspended and task.status == "running" and deadline is not None:
+            assert task.deadline == deadline + self.now - suspended_at
+
+    @rule(task_id=tasks)
+    def offer(self, task_id):
+        task = self.state.tasks.get(task_id)
+        if task is None or task.status != "running" or task.work is not None:
+            return
+        asking = questions.Asking(question=inline("do"), digest="d", audience=("seat:reviewer",), what="work")
+        self.commit(questions.offer_work(f"R-{len(self.events)}", task, asking, self.now))
+
+    @rule(release=st.booleans(), data=st.data())
+    def claim(self, release, data):
+        items = sorted(key for key, question in self.state.questions.items() if question.what == "work")
+        if not items:
+            return
+        question = self.state.questions[data.draw(st.sampled_from(items))]
+        digest = f"claim-{len(self.events)}"
+        self.commit(
+            ev.WorkClaimed(
+                at=self.now,
+                key=question.key,
+                task_id=question.task_id,
+                holder="bob",
+                generation=question.generation + 1,
+                handle=digest,
+                lease_until=self.now + 100,
+            )
+        )
+        assert self.state.handles[digest] == self.state.tasks[question.task_id].nonce
+        if release:
+            self.commit(ev.WorkReleased(at=self.now, key=question.key, generation=question.generation))
+            assert digest not in self.state.handles
+
+    @rule(task_id=tasks, ok=st.booleans())
+    def override(self, task_id, ok):
+        task = self.state.tasks.get(task_id)
+        if task is None:
+            return
+        verdict = Verdict(ok, inline("so be it"), "operator:alice")
+        try:
+            events = transitions.override_verdict(task, verdict, self.now)
+        except InvalidTransition:
+            assert task.status in SETTLED
+            return
+        live = task.live
+        self.commit(*events)
+        assert (task.id in self.state.tasks) == live
 
     @rule(task_id=consumes(tasks))
     def forget(self, task_id):
@@ -185,6 +275,20 @@ class TaskMachine(RuleBasedStateMachine):
         wire = msgspec.json.encode(self.events)
         again = fold(_wire.decode(wire))
         assert msgspec.json.encode(again) == msgspec.json.encode(self.state)
+
+    @invariant()
+    def suspended_while_something_is_asked(self):
+        open_keys = {task_id: set() for task_id in self.state.tasks}
+        for key, question in self.state.questions.items():
+            open_keys[question.task_id].add((key, question.what))
+        for task in self.state.tasks.values():
+            asks = {key for key, what in open_keys[task.id] if what == "ask"}
+            assert task.open_asks == len(asks)
+            assert (task.status == "suspended") == bool(asks)
+            assert (task.suspended_on is not None) == bool(asks)
+            assert {key for key, what in open_keys[task.id] if what == "work"} == {task.work} - {None}
+        run = self.state.runs.get("r")
+        assert run is None or set(run.questions) == set(self.state.questions)
 
     @invariant()
     def keeps_only_what_is_open(self):

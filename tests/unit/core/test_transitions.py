@@ -111,7 +111,8 @@ def test_an_interruption_is_counted_apart_from_attempts(state):
 
 def test_a_cancelled_task_stays_until_its_worker_has_ended(state):
     task = running(state)
-    state.apply(transitions.cancel_task(task, 5))
+    [cancelled] = transitions.cancel_task(task, 5)
+    state.apply(cancelled)
     assert state.tasks["T-1"].live
     assert state.worker_tokens == {}
     apply_all(state, transitions.complete_attempt(task, None, 6))
@@ -120,7 +121,8 @@ def test_a_cancelled_task_stays_until_its_worker_has_ended(state):
 
 def test_a_result_after_cancel_is_ignored(state):
     task = running(state)
-    state.apply(transitions.cancel_task(task, 5))
+    [cancelled] = transitions.cancel_task(task, 5)
+    state.apply(cancelled)
     with pytest.raises(AttemptEnded):
         transitions.record_output(task, 1, final("late"), 6)
     events = transitions.complete_attempt(task, None, 7)
