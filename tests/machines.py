@@ -9,7 +9,20 @@ import msgspec
 from skep.flow import nodes
 from skep.flow.expr import Expr
 from skep.flow.expr_text import parse_expression
-from skep.flow.inputs import CancelRequested, Changes, Ended, Settled, Started, Want
+from skep.flow.inputs import (
+    Answered,
+    AnyWant,
+    CancelRequested,
+    Changes,
+    Ended,
+    Settled,
+    Signalled,
+    SignalWant,
+    Started,
+    TimerFired,
+    Unanswered,
+    Want,
+)
 from skep.flow.machine import Machine, MachineState
 from skep.flow.path import parse_path
 from skep.flow.program import Program, compile_flow
@@ -85,6 +98,21 @@ def parallel(
     )
 
 
+def ask(question: str = "'ok?'", out: str = "$.r", audience: str = "role:senior", **fields: Any) -> nodes.Ask:
+    return nodes.Ask(question=expr(question), audience=(audience,), out=parse_path(out), **fields)
+
+
+def wait(
+    for_: str | None = None, until: str | None = None, signal: str | None = None, out: str | None = None
+) -> nodes.Wait:
+    return nodes.Wait(
+        for_=expr(for_) if for_ else None,
+        until=expr(until) if until else None,
+        signal=signal,
+        out=parse_path(out) if out else None,
+    )
+
+
 def through_json(state: MachineState) -> MachineState:
     return msgspec.json.decode(msgspec.json.encode(state), type=MachineState)
 
@@ -99,7 +127,7 @@ class Drive:
     def __init__(self, flow: nodes.Node | Program, ctx: Any = None, limits: Limits = DEFAULT_LIMITS) -> None:
         self.program = flow if isinstance(flow, Program) else compile_flow(flow, limits)
         self.machine = Machine(self.program)
-        self.live: dict[str, Want] = {}
+        self.live: dict[str, AnyWant] = {}
         self.ending: list[str] = []
         self.inputs: list[Any] = []
         self.changes = Changes()
@@ -119,25 +147,37 @@ class Drive:
     def _book(self, event: Any, changes: Changes) -> None:
         if isinstance(event, Settled) and self.live.pop(event.key, None) is None:
             self.ending.remove(event.key)
+        if isinstance(event, (Answered, Unanswered, TimerFired)):
+            del self.live[event.key]
+        if isinstance(event, Signalled) and (taker := self.taker(event.name)) is not None:
+            del self.live[taker]
         for key in changes.dropped:
-            del self.live[key]
+            assert isinstance(self.live.pop(key), Want)
             assert key not in self.ending
             self.ending.append(key)
-        for want in changes.wants:
+        for key in changes.withdrawn:
+            assert not isinstance(self.live.pop(key), Want)
+        fresh = (*changes.wants, *changes.asks, *changes.timers, *changes.signals)
+        for want in fresh:
             assert want.key not in self.live
             assert want.key not in self.ending
             self.live[want.key] = want
         wanted = self.machine.wanted()
         assert {want.key: want for want in wanted} == self.live
         assert len(wanted) == len(self.live)
-        new = {want.key for want in changes.wants}
-        assert [want for want in wanted if want.key in new] == list(changes.wants), "not in program order"
+        for of_a_kind in (changes.wants, changes.asks, changes.timers, changes.signals):
+            new = {want.key for want in of_a_kind}
+            assert [want for want in wanted if want.key in new] == list(of_a_kind), "not in program order"
         assert sorted(self.machine.ending()) == sorted(self.ending)
         assert self.machine.ended == changes.ended
         if changes.ended:
             assert not self.live
             assert not self.ending
             assert self.machine.dump().lanes == []
+
+    def taker(self, name: str) -> str | None:
+        """Who has waited longest for a signal."""
+        return next((w.key for w in self.live.values() if isinstance(w, SignalWant) and w.name == name), None)
 
     # -- in short ------------------------------------------------------------------------------
 
@@ -176,6 +216,18 @@ class Drive:
     ) -> Changes:
         want = self.live[key]
         return self.feed(Settled(key, status, want.agent, want.digest, value, message, code))
+
+    def answer(self, key: str, value: Any = None) -> Changes:
+        return self.feed(Answered(key, self.live[key].digest, value))
+
+    def leave_unanswered(self, key: str, message: str = "nobody answered") -> Changes:
+        return self.feed(Unanswered(key, self.live[key].digest, message))
+
+    def fire(self, key: str) -> Changes:
+        return self.feed(TimerFired(key))
+
+    def signal(self, name: str, value: Any = None) -> Changes:
+        return self.feed(Signalled(name, value))
 
     def end(self, key: str) -> Changes:
         assert key in self.ending

@@ -10,6 +10,7 @@ from skep.flow.build import (
     Retry,
     Term,
     arr,
+    ask,
     blueprint,
     branch,
     concat,
@@ -30,6 +31,7 @@ from skep.flow.build import (
     step,
     switch,
     try_,
+    wait,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Retry",
     "Term",
     "arr",
+    "ask",
     "blueprint",
     "branch",
     "concat",
@@ -57,4 +60,5 @@ __all__ = [
     "step",
     "switch",
     "try_",
+    "wait",
 ]

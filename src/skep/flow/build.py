@@ -26,8 +26,25 @@ from typing import Any, cast
 from skep.core.retry import Backoff, RetryPolicy
 from skep.errors import BuildError
 from skep.flow.agents import AgentDef
+from skep.flow.audience import ALTERNATIVES, read_alternative
 from skep.flow.blueprint import Blueprint, parse_blueprint
-from skep.flow.nodes import Branch, Case, Fanout, Join, Let, Loop, Node, Parallel, Seq, Step, Switch, Try
+from skep.flow.nodes import (
+    Ask,
+    Branch,
+    Case,
+    Fanout,
+    Join,
+    Let,
+    Loop,
+    Node,
+    OnTimeout,
+    Parallel,
+    Seq,
+    Step,
+    Switch,
+    Try,
+    Wait,
+)
 from skep.flow.struct_reader import to_document
 from skep.flow.terms import (
     Term,
@@ -45,6 +62,7 @@ from skep.flow.terms import (
     to_expr,
     to_path,
 )
+from skep.flow.waiting import wait_mistake
 from skep.flow.write import to_canonical
 
 Body = Node | Sequence[Node]
@@ -64,6 +82,7 @@ def step(
     id: str | None = None,  # noqa: A002 - the node's word
     retry: RetryPolicy | int | None = None,
     timeout: float | None = None,
+    skip_if: Any = None,
 ) -> Node:
     """Give `in_` to an agent and write what it returns to `out`.
 
@@ -74,10 +93,17 @@ def step(
         id: the step's name in keys and reports.
         retry: a policy, or the number of attempts; replaces the agent's.
         timeout: seconds for one attempt.
+        skip_if: a boolean; where it is true the step is left out and writes nothing.
     """
     policy = RetryPolicy(max_attempts=retry) if isinstance(retry, int) else retry
     return Step(
-        id=id, agent=agent, input=to_expr(in_), out=to_path(out, "out"), retry=policy, timeout=timeout
+        id=id,
+        agent=agent,
+        input=to_expr(in_),
+        out=to_path(out, "out"),
+        retry=policy,
+        timeout=timeout,
+        skip_if=None if skip_if is None else to_expr(skip_if),
     )
 
 
@@ -180,6 +206,80 @@ def let(at: PathLike, value: Any, *, id: str | None = None) -> Node:  # noqa: A0
     return Let(id=id, at=to_path(at, "at"), value=to_expr(value))
 
 
+def ask(
+    question: Any,
+    *,
+    audience: str | Sequence[str],
+    out: PathLike,
+    schema: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
+    on_timeout: OnTimeout = "fail",
+    approval: bool = False,
+    allow_self: bool = False,
+    id: str | None = None,  # noqa: A002 - the node's word
+) -> Node:
+    """Ask somebody outside; the run waits, its other lanes do not.
+
+    Args:
+        question: text, or a value with terms in it.
+        audience: `"role:senior"`, `"seat:NAME"`, `"principal:NAME"`, or several as alternatives.
+        out: where the answer is written.
+        schema: a JSON Schema that the answer must fit.
+        deadline: seconds to answer in; no limit by default.
+        on_timeout: `"fail"`, or `{"value": ...}` for the answer when nobody has answered by then.
+        approval: whether somebody other than who started the run must answer.
+        allow_self: whether who started the run may approve, too.
+        id: the node's name in keys and reports.
+
+    Raises:
+        BuildError: an audience that is none.
+    """
+    return Ask(
+        id=id,
+        question=to_expr(question),
+        audience=_audience([audience] if isinstance(audience, str) else audience),
+        schema=None if schema is None else dict(schema),
+        deadline=deadline,
+        on_timeout=on_timeout,
+        approval=approval,
+        allow_self=allow_self,
+        out=to_path(out, "out"),
+    )
+
+
+def wait(
+    *,
+    for_: Any = None,
+    until: Any = None,
+    signal: str | None = None,
+    out: PathLike | None = None,
+    id: str | None = None,  # noqa: A002 - the node's word
+) -> Node:
+    """Wait for a time or a signal; one of the three is given.
+
+    Args:
+        for_: seconds.
+        until: seconds since 1970, or a text such as `"2030-01-31T08:00:00Z"`.
+        signal: the signal's name.
+        out: where the signal's value is written.
+        id: the node's name in keys and reports.
+
+    Raises:
+        BuildError: none or more than one is given, or `out` without a signal.
+    """
+    node = Wait(
+        id=id,
+        for_=None if for_ is None else to_expr(for_),
+        until=None if until is None else to_expr(until),
+        signal=signal,
+        out=None if out is None else to_path(out, "out"),
+    )
+    mistake = wait_mistake(node)
+    if mistake is not None:
+        raise BuildError(mistake.message, fix=mistake.fix)
+    return node
+
+
 def blueprint(id: str, flow: Body, *, agents: Mapping[str, Agent] | None = None, **fields: Any) -> Blueprint:  # noqa: A002
     """A Blueprint, checked as one from a document is.
 
@@ -202,6 +302,14 @@ def _node(body: Any) -> Node:
     if isinstance(body, (list, tuple)):
         return seq(*cast("Sequence[Node]", body))
     raise BuildError(f"{type(body).__name__} is no node", fix="use step(), seq(), branch() ...")
+
+
+def _audience(given: Sequence[str]) -> tuple[str, ...]:
+    read = [read_alternative(one) for one in given]
+    good = tuple(one for one in read if one is not None)
+    if not good or len(good) < len(read):
+        raise BuildError(f"{list(given)!r} is no audience", fix=f"use {ALTERNATIVES}")
+    return good
 
 
 def _agent(name: str, agent: Agent) -> Any:
@@ -232,6 +340,7 @@ __all__ = [
     "Retry",
     "Term",
     "arr",
+    "ask",
     "blueprint",
     "branch",
     "concat",
@@ -252,4 +361,5 @@ __all__ = [
     "step",
     "switch",
     "try_",
+    "wait",
 ]

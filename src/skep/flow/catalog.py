@@ -17,6 +17,10 @@ Check = Callable[[Any, str], list[Problem]]
 """`check(spec, place)`: everything wrong with an agent's `spec`; pure."""
 
 
+CheckSchema = Callable[[Any], str | None]
+"""`check_schema(schema)`: what is wrong with a JSON Schema, if something is; pure."""
+
+
 def any_spec(_spec: Any, _place: str) -> list[Problem]:
     """The check that accepts every spec."""
     return []
@@ -47,11 +51,19 @@ class HintInfo(Struct, frozen=True, kw_only=True):
 class Catalog:
     """The registry. Names and aliases are unique.
 
+    `check_schema` looks into the schemas of questions; without it lint sees only their size and references.
+
     Raises:
         ConfigError: a name or alias that is already taken.
     """
 
-    def __init__(self, kinds: Iterable[KindInfo] = (), hints: Iterable[HintInfo] = ()) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[KindInfo] = (),
+        hints: Iterable[HintInfo] = (),
+        check_schema: CheckSchema | None = None,
+    ) -> None:
+        self.check_schema = check_schema
         self._kinds: dict[str, KindInfo] = {}
         self._hints: dict[str, HintInfo] = {}
         self._open = False

@@ -35,6 +35,11 @@ Form = Literal[
     "seconds",
     "turns",
     "lanes",
+    "audience",
+    "schema",
+    "on_timeout",
+    "flag",
+    "signal",
 ]
 """What a field holds. `some_exprs`: at least one; `path_text`: the string inside a `path` op."""
 
@@ -90,6 +95,7 @@ NODES: dict[str, Shape] = {
                 _OUT,
                 Field("retry", "retry", required=False),
                 Field("timeout", "seconds", required=False),
+                Field("skip_if", "expr", required=False),
             ),
             primary="ref",
         ),
@@ -175,6 +181,34 @@ NODES: dict[str, Shape] = {
                 Field("value", "expr", example="value: $.n + 1"),
             ),
             primary="at",
+        ),
+        Shape(
+            "ask",
+            nodes.Ask,
+            (
+                _ID,
+                Field("question", "expr", example="ask: \"'Publish it?'\""),
+                Field("audience", "audience", example="audience: role:senior"),
+                Field("schema", "schema", required=False),
+                Field("deadline", "seconds", required=False),
+                Field("on_timeout", "on_timeout", required=False),
+                Field("approval", "flag", required=False),
+                Field("allow_self", "flag", required=False),
+                _OUT,
+            ),
+            primary="question",
+        ),
+        Shape(
+            "wait",
+            nodes.Wait,
+            (
+                _ID,
+                Field("for", "expr", "for_", required=False),
+                Field("until", "expr", required=False),
+                Field("signal", "signal", required=False),
+                Field("out", "path", required=False),
+            ),
+            primary="for",
         ),
     )
 }

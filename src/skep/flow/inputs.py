@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from skep.core.retry import RetryPolicy
+from skep.flow.nodes import OnTimeout
 
 
 class Started(Struct, frozen=True, tag="started"):
@@ -35,16 +36,45 @@ class Settled(Struct, frozen=True, tag="settled"):
     code: str | None = None
 
 
+class Answered(Struct, frozen=True, tag="answered"):
+    """A question of the flow has its answer; `digest` is the one recorded when it was asked."""
+
+    key: str
+    digest: str
+    value: Any
+
+
+class Unanswered(Struct, frozen=True, tag="unanswered"):
+    """A question of the flow was closed by its deadline; an error, which `try` catches."""
+
+    key: str
+    digest: str
+    message: str
+
+
+class TimerFired(Struct, frozen=True, tag="timer_fired"):
+    """The time that a `wait` node waits for has come."""
+
+    key: str
+
+
+class Signalled(Struct, frozen=True, tag="signalled"):
+    """A named signal has come in: for the `wait` that has waited longest for it, else for the next one."""
+
+    name: str
+    value: Any = None
+
+
 class CancelRequested(Struct, frozen=True, tag="cancel_requested"):
     """End the whole flow; `try` does not catch it."""
 
     reason: str
 
 
-Input = Started | Settled | CancelRequested
+Input = Started | Settled | Answered | Unanswered | TimerFired | Signalled | CancelRequested
 
 
-class Want(Struct, frozen=True):
+class Want(Struct, frozen=True, tag="step"):
     """A step that should exist now.
 
     `input` must not be mutated; `digest` is the SHA-256 of its canonical JSON.
@@ -56,6 +86,46 @@ class Want(Struct, frozen=True):
     digest: str
     retry: RetryPolicy | None = None
     timeout: float | None = None
+
+
+class AskWant(Struct, frozen=True, tag="ask"):
+    """A question that should be open now.
+
+    `audience` are alternatives, `deadline` is seconds from when it is asked, `on_timeout` is `"fail"`
+    (`Unanswered`) or `{"value": ...}` (`Answered` with it). `digest` is the SHA-256 of the canonical JSON of
+    audience, question and schema.
+    """
+
+    key: str
+    question: Any
+    audience: tuple[str, ...]
+    schema: dict[str, Any] | None
+    deadline: float | None
+    on_timeout: OnTimeout
+    approval: bool
+    allow_self: bool
+    digest: str
+
+
+class TimerWant(Struct, frozen=True, tag="timer"):
+    """A timer that should run now: `seconds` from when it is started, or `until` (ms since the epoch).
+
+    Neither is negative; a moment in the past fires at once.
+    """
+
+    key: str
+    seconds: float | None = None
+    until: int | None = None
+
+
+class SignalWant(Struct, frozen=True, tag="signal"):
+    """A wait for the next signal of this name."""
+
+    key: str
+    name: str
+
+
+AnyWant = Want | AskWant | TimerWant | SignalWant
 
 
 class Ended(Struct, frozen=True):
@@ -72,8 +142,15 @@ class Ended(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """What one `feed` changed: new wants in program order, keys no longer wanted, the end."""
+    """What one `feed` changed: new wants in program order, keys no longer wanted, the end.
+
+    The end of a `dropped` step is awaited; a `withdrawn` question, timer or signal is forgotten at once.
+    """
 
     wants: tuple[Want, ...] = ()
     dropped: tuple[str, ...] = ()
     ended: Ended | None = None
+    asks: tuple[AskWant, ...] = ()
+    timers: tuple[TimerWant, ...] = ()
+    signals: tuple[SignalWant, ...] = ()
+    withdrawn: tuple[str, ...] = ()

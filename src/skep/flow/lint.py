@@ -13,9 +13,10 @@ from skep.flow.agents import AgentDef
 from skep.flow.blueprint import Blueprint, read_blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.document import plain_copy
+from skep.flow.lint_asking import lint_ask
 from skep.flow.lint_flow import lint_item
 from skep.flow.lint_trust import agent_trust, blueprint_trust, document_refs
-from skep.flow.nodes import Step
+from skep.flow.nodes import Ask, Step
 from skep.flow.not_yet import agent_not_yet, blueprint_not_yet
 from skep.flow.problems import Problem, did_you_mean, inside
 from skep.flow.prompt import compile_prompt
@@ -215,9 +216,12 @@ class _Lint:
 
     def _flow(self) -> Iterator[Problem]:
         known = {*known_agents(self._blueprint, self._catalog), *(self._registered or ())}
+        seats = {operator.name for operator in self._blueprint.operators}
         for item, place in walk(self._blueprint.flow):
             if isinstance(item, Step) and self._registered is not None and item.agent not in known:
                 yield self._unknown_agent(item.agent, sorted(known), inside(place, "ref"))
+            if isinstance(item, Ask):
+                yield from lint_ask(item, place, seats, self._catalog)
             yield from lint_item(item, place)
 
     def _unknown_agent(self, name: str, known: list[str], place: str) -> Problem:

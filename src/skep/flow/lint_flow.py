@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from skep.flow import expr as ops
 from skep.flow import nodes
 from skep.flow.expr import Expr
+from skep.flow.lint_asking import lint_wait
 from skep.flow.nodes import Join
 from skep.flow.problems import Problem, inside
 from skep.flow.walk import Item
@@ -33,6 +34,13 @@ def lint_item(item: Item, place: str) -> Iterator[Problem]:
         case nodes.Branch(cond=cond) if _never(cond, "boolean"):
             fix = "compare it, as in $.n > 0, or use exists($.n)"
             yield Problem(inside(place, "cond"), "E-COND-NOT-BOOL", f"cond is always {_shown(cond)}", fix)
+        case nodes.Step(skip_if=cond) if cond is not None and _never(cond, "boolean"):
+            fix = "compare it, as in $.n > 0, or use exists($.n)"
+            yield Problem(
+                inside(place, "skip_if"), "E-COND-NOT-BOOL", f"skip_if is always {_shown(cond)}", fix
+            )
+        case nodes.Wait():
+            yield from lint_wait(item, place)
         case nodes.Loop(max=0):
             yield Problem(inside(place, "max"), "W-LOOP-NEVER", "the body never runs", severity="warning")
         case nodes.Switch(cases=cases):

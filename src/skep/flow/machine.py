@@ -6,10 +6,26 @@ holds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skep.errors import InvalidTransition, ReplayDiverged
-from skep.flow.inputs import CancelRequested, Changes, Ended, Input, Settled, Started, Want
+from skep.flow.inputs import (
+    Answered,
+    AnyWant,
+    AskWant,
+    CancelRequested,
+    Changes,
+    Ended,
+    Input,
+    Settled,
+    Signalled,
+    SignalWant,
+    Started,
+    TimerFired,
+    TimerWant,
+    Unanswered,
+    Want,
+)
 from skep.flow.runtime.frames import JoinFrame, MachineState
 from skep.flow.runtime.scheduler import ROOT_LANE, Scheduler
 
@@ -66,9 +82,9 @@ class Machine:
         """Take one input; what it changed.
 
         Raises:
-            ReplayDiverged: a step has settled that is neither wanted nor ending, or whose agent or input is
-                not what this flow wants at its key.
-            InvalidTransition: an input before `Started`, a second `Started`, or a step's end after the flow's;
+            ReplayDiverged: a step has settled that is neither wanted nor ending, an answer or timer has come
+                that nobody waits for, or the agent, input or question is not what this flow wants at its key.
+            InvalidTransition: an input before `Started`, a second `Started`, or one after the flow's end;
                 a cancel that comes too late is none.
 
         The machine is as it was before when `feed` raises one of these.
@@ -85,17 +101,22 @@ class Machine:
             if state.next_lane:
                 raise InvalidTransition("the flow has already started", fix="feed Started once")
             scheduler.begin(self._program.root, self._program.root_key, event.ctx)
-        else:
+        elif isinstance(event, CancelRequested):
             self._cancel(event)
+        elif isinstance(event, Signalled):
+            self._must_have_started()
+            scheduler.signal(event)
+        else:
+            self._came(event)
         return self._changes()
 
     def _settled(self, event: Settled) -> None:
         lane = self._scheduler.waiting.get(event.key)
         if lane is not None:
             want = lane.want
-            if want is None or event.agent != want.agent or event.digest != want.digest:
-                raise _diverged(event, want)
-            self._scheduler.settle(lane, event)
+            if type(want) is not Want or event.agent != want.agent or event.digest != want.digest:
+                raise _diverged(event.key, f"agent {event.agent!r} with input {event.digest}", want)
+            self._scheduler.settle(lane, event.key, event)
         elif event.key in self._scheduler.state.ending:
             self._scheduler.end(event.key)
         else:
@@ -105,6 +126,20 @@ class Machine:
                 where=event.key,
                 fix=_PINNED,
             )
+
+    def _came(self, event: Answered | Unanswered | TimerFired) -> None:
+        """The end of a question or timer."""
+        self._must_have_started()
+        lane = self._scheduler.waiting.get(event.key)
+        want = None if lane is None else lane.want
+        if isinstance(event, TimerFired):
+            fits, recorded = isinstance(want, TimerWant), "a timer"
+        else:
+            fits = isinstance(want, AskWant) and want.digest == event.digest
+            recorded = f"question {event.digest}"
+        if lane is None or not fits:
+            raise _diverged(event.key, recorded, want)
+        self._scheduler.settle(lane, event.key, event)
 
     def _cancel(self, event: CancelRequested) -> None:
         self._must_have_started()
@@ -118,18 +153,32 @@ class Machine:
     def _changes(self) -> Changes:
         scheduler = self._scheduler
         fresh, dropped, ended = scheduler.fresh, scheduler.dropped, scheduler.state.ended
-        if not fresh and not dropped and ended is None:
+        if not fresh and not dropped and ended is None and not scheduler.mixed:
             return _NOTHING
-        changes = Changes(tuple(fresh.values()), tuple(dropped), ended)
+        changes = (
+            _sorted(scheduler) if scheduler.mixed else Changes(tuple(fresh.values()), tuple(dropped), ended)  # pyright: ignore[reportArgumentType] - only steps
+        )
         fresh.clear()
         dropped.clear()
         return changes
 
-    def wanted(self) -> list[Want]:
-        """Every step that should exist now, in program order: the sum of all `Changes` so far."""
+    @property
+    def kept_signals(self) -> int:
+        """How many signals have come that nobody has waited for yet."""
+        return sum(map(len, self._scheduler.state.kept.values()))
+
+    def awaits_signal(self, name: str) -> bool:
+        """Whether a signal of this name would be taken at once."""
+        return name in self._scheduler.state.listening
+
+    def wanted(self) -> list[AnyWant]:
+        """Every step, question, timer and signal that should exist now, in program order.
+
+        That is the sum of all `Changes` so far.
+        """
         lanes = self._scheduler.lanes
         open_ = [ROOT_LANE] if ROOT_LANE in lanes else []
-        wants: list[Want] = []
+        wants: list[AnyWant] = []
         while open_:
             lane = lanes[open_.pop()]
             if lane.want is not None:
@@ -143,11 +192,29 @@ class Machine:
         return list(self._scheduler.state.ending)
 
 
-def _diverged(event: Settled, want: Want | None) -> ReplayDiverged:
-    recorded = f"agent {event.agent!r} with input {event.digest}"
-    expected = "nothing" if want is None else f"agent {want.agent!r} with input {want.digest}"
+def _sorted(scheduler: Scheduler) -> Changes:
+    """The changes of a feed in which not all wants are steps."""
+    kinds: dict[type[AnyWant], list[Any]] = {Want: [], AskWant: [], TimerWant: [], SignalWant: []}
+    for want in scheduler.fresh.values():
+        kinds[type(want)].append(want)
+    wants, asks, timers, signals = map(tuple, kinds.values())
+    dropped, withdrawn = tuple(scheduler.dropped), tuple(scheduler.withdrawn)
+    scheduler.withdrawn.clear()
+    scheduler.mixed = False
+    return Changes(wants, dropped, scheduler.state.ended, asks, timers, signals, withdrawn)
+
+
+def _diverged(key: str, recorded: str, want: AnyWant | None) -> ReplayDiverged:
     return ReplayDiverged(
-        f"step {event.key!r} was recorded for {recorded}, but the flow wants {expected}",
-        where=event.key,
-        fix=_PINNED,
+        f"{key!r} was recorded for {recorded}, but the flow wants {_expected(want)}", where=key, fix=_PINNED
     )
+
+
+def _expected(want: AnyWant | None) -> str:
+    if isinstance(want, Want):
+        return f"agent {want.agent!r} with input {want.digest}"
+    if isinstance(want, AskWant):
+        return f"question {want.digest}"
+    if isinstance(want, SignalWant):
+        return f"signal {want.name!r}"
+    return "nothing" if want is None else "a timer"

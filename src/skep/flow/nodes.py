@@ -14,6 +14,8 @@ from skep.flow.expr import Expr
 from skep.flow.path import Path
 
 Join = Literal["all", "any", "race", "all_settled"]
+OnTimeout = Literal["fail"] | dict[str, Any]
+"""`fail`, or `{"value": ...}`: the answer when nobody has answered in time."""
 
 
 class Node(Struct, frozen=True, tag_field="kind", kw_only=True, omit_defaults=True):
@@ -23,7 +25,10 @@ class Node(Struct, frozen=True, tag_field="kind", kw_only=True, omit_defaults=Tr
 
 
 class Step(Node, frozen=True, tag="step", kw_only=True, rename={"agent": "ref", "input": "in"}):
-    """Dispatch `input` to `agent`; write its value to `out`. `retry` replaces the agent's whole policy."""
+    """Dispatch `input` to `agent`; write its value to `out`. `retry` replaces the agent's whole policy.
+
+    `skip_if` must be a boolean, else `NonBoolCond`; where it is true nothing is dispatched, written or counted.
+    """
 
     agent: str
     input: Expr
@@ -31,6 +36,7 @@ class Step(Node, frozen=True, tag="step", kw_only=True, rename={"agent": "ref", 
     retry: RetryPolicy | None = None
     timeout: float | None = None
     """Seconds for one attempt."""
+    skip_if: Expr | None = None
 
 
 class Seq(Node, frozen=True, tag="seq", kw_only=True):
@@ -113,4 +119,34 @@ class Let(Node, frozen=True, tag="let", kw_only=True):
     value: Expr
 
 
-NODE_TYPES: tuple[type[Node], ...] = (Step, Seq, Branch, Switch, Loop, Fanout, Parallel, Try, Let)
+class Ask(Node, frozen=True, tag="ask", kw_only=True):
+    """Ask somebody outside and write the answer to `out`.
+
+    `audience` are alternatives: `role:senior`, `seat:NAME` or `principal:NAME`. `schema` is a JSON Schema that
+    the answer must fit. After `deadline` seconds the node fails, or goes on with the `value` of `on_timeout`.
+    An `approval` is for another principal than the run's starter, unless `allow_self`.
+    """
+
+    question: Expr
+    audience: tuple[str, ...]
+    schema: dict[str, Any] | None = None
+    deadline: float | None = None
+    on_timeout: OnTimeout = "fail"
+    approval: bool = False
+    allow_self: bool = False
+    out: Path
+
+
+class Wait(Node, frozen=True, tag="wait", kw_only=True, rename={"for_": "for"}):
+    """Wait for a time or a named signal: one of `for_` (seconds), `until` (a moment) and `signal`.
+
+    A signal's value is written to `out`; a time has none.
+    """
+
+    for_: Expr | None = None
+    until: Expr | None = None
+    signal: str | None = None
+    out: Path | None = None
+
+
+NODE_TYPES: tuple[type[Node], ...] = (Step, Seq, Branch, Switch, Loop, Fanout, Parallel, Try, Let, Ask, Wait)

@@ -13,7 +13,6 @@ from skep.flow.problems import Problem, inside
 from skep.flow.struct_reader import default_of
 
 BLUEPRINT = (
-    "operators",
     "metas",
     "hints",
     "default_operator_kind",
@@ -30,6 +29,7 @@ BLUEPRINT = (
 )
 STRATEGY = ("strict_binding",)
 METADATA = ("project_name_alias", "default_run_ttl_secs", "strict_verdict_handling", "lints")
+OPERATOR = ("kind", "spec", "profile", "meta")
 AGENT = ("runner", "runner_ref", "verdict", "lints")
 META = ("ctx", "context_policy", "meta_ref", "projection_name")
 PROFILE = ("model", "effort", "tools", "worker_binding")
@@ -40,6 +40,8 @@ def blueprint_not_yet(blueprint: Blueprint) -> Iterator[Problem]:
     yield from _set_fields(blueprint, BLUEPRINT, "")
     yield from _set_fields(blueprint.strategy, STRATEGY, "strategy")
     yield from _set_fields(blueprint.metadata, METADATA, "metadata")
+    for number, operator in enumerate(blueprint.operators):
+        yield from _set_fields(operator, OPERATOR, inside("operators", number))
 
 
 def agent_not_yet(agent: AgentDef, place: str) -> Iterator[Problem]:

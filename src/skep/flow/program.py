@@ -11,8 +11,10 @@ from skep.flow.evaluate import Evaluate, compile_expr
 from skep.flow.expr import Expr
 from skep.flow.runtime.control import BranchOp, LoopOp, SeqOp, SwitchOp, TryOp
 from skep.flow.runtime.forks import FanoutOp, ParallelOp
-from skep.flow.runtime.leaves import LetOp, StepOp
+from skep.flow.runtime.leaves import LetOp, SkippableStepOp, StepOp
 from skep.flow.runtime.ops import Op
+from skep.flow.runtime.waits import AskOp, DurationOp, MomentOp, SignalOp
+from skep.flow.waiting import wait_mistake
 from skep.limits import DEFAULT_LIMITS, Limits
 
 
@@ -61,7 +63,25 @@ class _Compiler:
 
 
 def _step(_: _Compiler, node: nodes.Step, _room: int) -> Op:
+    if node.skip_if is not None:
+        return SkippableStepOp(node, compile_expr(node.input), compile_expr(node.skip_if))
     return StepOp(node, compile_expr(node.input))
+
+
+def _ask(_: _Compiler, node: nodes.Ask, _room: int) -> Op:
+    return AskOp(node, compile_expr(node.question))
+
+
+def _wait(_: _Compiler, node: nodes.Wait, _room: int) -> Op:
+    wrong = wait_mistake(node)
+    if wrong is not None:
+        raise BlueprintError(wrong.message, where=node.id, fix=wrong.fix)
+    if node.signal is not None:
+        return SignalOp(node.signal, node.out)
+    if node.for_ is not None:
+        return DurationOp(compile_expr(node.for_))
+    assert node.until is not None  # noqa: S101 - the one that is left
+    return MomentOp(compile_expr(node.until))
 
 
 def _let(_: _Compiler, node: nodes.Let, _room: int) -> Op:
@@ -130,4 +150,6 @@ _COMPILERS: dict[type[nodes.Node], Callable[[_Compiler, Any, int], Op]] = {
     nodes.Try: _try,
     nodes.Fanout: _fanout,
     nodes.Parallel: _parallel,
+    nodes.Ask: _ask,
+    nodes.Wait: _wait,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from skep.core.retry import RetryPolicy
+from skep.flow import read_asking as asking
 from skep.flow import read_expr as exprs
 from skep.flow import read_node as nodes
 from skep.flow import read_scalars as scalars
@@ -40,6 +41,11 @@ _FORMS: dict[Form, ReadForm] = {
     "seconds": scalars.read_seconds,
     "turns": scalars.read_turns,
     "lanes": scalars.read_lanes,
+    "audience": asking.read_audience,
+    "schema": asking.read_schema,
+    "on_timeout": asking.read_on_timeout,
+    "flag": asking.read_flag,
+    "signal": asking.read_signal,
 }
 
 

@@ -23,6 +23,7 @@ from skep.flow.equality import equal
 from skep.flow.grammar import NODES, Shape
 from skep.flow.nodes import Case, Node, Seq
 from skep.flow.problems import did_you_mean, inside
+from skep.flow.read_asking import fitting
 from skep.flow.read_expr import read_value
 from skep.flow.read_scalars import read_id
 from skep.flow.reader import INVALID, Given, Invalid, Reader
@@ -50,7 +51,7 @@ def read_node(reader: Reader, document: Any, place: str, room: int) -> Node | In
     complete = reader.gather(shape, fields, document, place, skip=key)
     if key != "kind":
         complete = _word_value(reader, shape, fields, document[key], inside(place, key)) and complete
-    return reader.build(shape, fields, place, room - 1, complete=complete)
+    return fitting(reader, reader.build(shape, fields, place, room - 1, complete=complete), place)
 
 
 def _word_key(reader: Reader, document: dict[Any, Any], place: str) -> str | None:

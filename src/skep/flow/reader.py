@@ -15,7 +15,7 @@ from skep.flow.expr import Expr
 from skep.flow.grammar import Form, Shape, measure
 from skep.flow.nodes import Node
 from skep.flow.problems import Problem, did_you_mean, inside
-from skep.flow.spellings import FIELDS_NOT_YET, newest
+from skep.flow.spellings import newest
 from skep.limits import Limits
 
 MAX_PROBLEMS = 200
@@ -116,11 +116,7 @@ class Reader:
 
     def take(self, shape: Shape, fields: dict[str, Given], name: str, given: Given) -> bool:
         """Add one field; False, with a problem, if it does not belong or stands there already."""
-        if (shape.word, name) in FIELDS_NOT_YET:
-            self.report(
-                given.place, "E-FIELD-NOT-YET", f"{shape.word} field {name!r} is planned, not built yet"
-            )
-        elif shape.field(name) is None:
+        if shape.field(name) is None:
             fix = did_you_mean(given.spelled[:60], shape.names)
             self.report(
                 given.place, "E-FIELD-UNKNOWN", f"{shape.word} has no field {given.spelled[:60]!r}", fix

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+from skep.flow.audience import AUDIENCE_PATTERN
 from skep.flow.grammar import NODES, OPS, Field, Form, Shape
 from skep.flow.nodes import Join
 from skep.flow.spellings import SPELLINGS
+from skep.flow.waiting import SIGNAL_NAME
 
 Schema = dict[str, Any]
 
@@ -16,6 +18,8 @@ _NAME = r"^[^\d\s./\[\]-][^\s/\[\]]{0,63}$"  # looser than `keys.is_name`: diale
 def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
+
+_AUDIENCE: Schema = {"type": "string", "pattern": AUDIENCE_PATTERN}
 
 _FORMS: dict[Form, Schema] = {
     "expr": ref("Expr"),
@@ -42,6 +46,11 @@ _FORMS: dict[Form, Schema] = {
     "seconds": {"type": "number", "exclusiveMinimum": 0},
     "turns": {"type": "integer", "minimum": 0},
     "lanes": {"type": "integer", "minimum": 1},
+    "audience": {"anyOf": [_AUDIENCE, {"type": "array", "items": _AUDIENCE, "minItems": 1}]},
+    "schema": {"type": "object"},
+    "on_timeout": {"anyOf": [{"const": "fail"}, ref("OnTimeout")]},
+    "flag": {"type": "boolean"},
+    "signal": {"type": "string", "pattern": f"^{SIGNAL_NAME.pattern}$"},
 }
 
 _FIELDS: dict[str, str] = {
@@ -79,13 +88,24 @@ _FIELDS: dict[str, str] = {
     "haystack": "Where it is looked for: an array, an object or a text.",
     "fields": "An expression for each member.",
     "of": "An array or an object.",
+    "skip_if": "If true, nothing is dispatched and nothing written; must be a boolean.",
+    "question": "What is asked: a text, or any value.",
+    "audience": "Who may answer: role:senior, seat:NAME or principal:NAME, or a list of alternatives.",
+    "schema": "A JSON Schema that the answer must fit.",
+    "deadline": "Seconds until it is too late to answer.",
+    "on_timeout": "What happens then: fail (default), or {value: ...} as the answer.",
+    "approval": "Whether somebody other than who started the run must answer.",
+    "allow_self": "Whether who started the run may approve, too.",
+    "for": "Seconds to wait.",
+    "until": "The moment to wait for: seconds since 1970, or text such as '2030-01-31T08:00:00Z'.",
+    "signal": "The name of the signal to wait for.",
     "template": "A text in which each {} is replaced in turn.",
 }
 """What editors say about a field, by its name."""
 
 
 def flow_definitions() -> dict[str, Schema]:
-    """The definitions `Node`, `Expr`, `Path` and `Case`, and one for each node and op."""
+    """The definitions `Node`, `Expr`, `Path`, `OnTimeout` and `Case`, and one for each node and op."""
     definitions: dict[str, Schema] = {
         "Node": {
             "description": "One node; a list of nodes is a seq.",
@@ -103,6 +123,7 @@ def flow_definitions() -> dict[str, Schema]:
             "description": "Where to write, such as $.a.b[0].",
             "anyOf": [_FORMS["path_text"], ref("Op_path")],
         },
+        "OnTimeout": _object({"value": described({}, "The answer when nobody has answered.")}, ["value"]),
         "Case": _object({"value": described({}, _FIELDS["value"]), "body": ref("Node")}, ["value", "body"]),
     }
     definitions.update({f"Node_{word}": _node(shape) for word, shape in NODES.items()})

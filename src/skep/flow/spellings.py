@@ -36,10 +36,9 @@ SPELLINGS: tuple[Spelling, ...] = (
 
 _TABLE = {(spelling.where, spelling.of, spelling.old): spelling.new for spelling in SPELLINGS}
 
-NODES_NOT_YET = frozenset({"wait", "ask", "call"})
+NODES_NOT_YET = frozenset({"call"})
 """Words that later versions know; using one is an error of its own, not an unknown word."""
 OPS_NOT_YET = frozenset({"call_extern"})
-FIELDS_NOT_YET = frozenset({("step", "skip_if")})
 
 
 def newest(where: Where, word: str, of: str = "") -> str:

@@ -64,6 +64,8 @@ def _held(field: Field, held: Any, room: int) -> Any:  # noqa: C901 - one line a
             return {name: _write("kind", item, room) for name, item in held.items()}
         case "cases":
             return [{"value": case.value, "body": _write("kind", case.body, room)} for case in held]
+        case "audience":
+            return list(held)
         case "path":
             return path_to_canonical(held)
         case "path_text":

@@ -146,7 +146,7 @@ def test_an_operator_that_nobody_declares():
         assert found(agents(kind="operator", spec=harmless)) == [("agents[0].kind", "E-KIND-NOT-YET")]
     assert found(agents(spec={"operator_ref": "main-ai"})) == []
     document["operators"] = [{"name": "main-ai"}]
-    assert found(document) == [("agents[0].kind", "E-KIND-NOT-YET"), ("operators", "W-NOT-YET")]
+    assert found(document) == [("agents[0].kind", "E-KIND-NOT-YET")]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +281,8 @@ def test_fields_without_effect_are_said_aloud(field):
         (base(strategy={"strict_binding": True}), "strategy.strict_binding"),
         (base(metadata={"default_run_ttl_secs": 5}), "metadata.default_run_ttl_secs"),
         (base(metadata={"lints": {"x": "allow"}}), "metadata.lints"),
+        (base(operators=[{"name": "lead", "display_name": "Lead", "kind": "main_ai"}]), "operators[0].kind"),
+        (base(operators=[{"name": "lead"}, {"name": "b", "spec": 1}]), "operators[1].spec"),
         (agents(runner={"backend": "ws_operator"}), "agents[0].runner"),
         (agents(verdict={"values": ["PASS"]}), "agents[0].verdict"),
         (agents(meta={"ctx": {"k": 1}}), "agents[0].meta.ctx"),
@@ -404,8 +406,8 @@ def test_every_problem_is_reported_at_once():
 
 def test_every_code_is_in_the_table_and_every_entry_is_used():
     folder = Path(skep.flow.__file__).parent
-    checks = folder.parent / "workers" / "python"
-    files = [*folder.rglob("*.py"), *checks.glob("*.py")]
+    workers = folder.parent / "workers"
+    files = [*folder.rglob("*.py"), *workers.glob("p*/*.py")]
     text = "\n".join(file.read_text() for file in files if file.name != "codes.py")
     used = set(re.findall(r'"([EW]-[A-Z-]+)"', text))
     assert used - CODES.keys() == set()

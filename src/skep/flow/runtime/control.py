@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skep.errors import NoCase, NonBoolCond
+from skep.errors import NoCase
 from skep.flow import keys
 from skep.flow.equality import equal
 from skep.flow.operators import truthy
 from skep.flow.path import write
-from skep.flow.runtime.faults import shown
+from skep.flow.runtime.faults import boolean, shown
 from skep.flow.runtime.frames import LoopFrame, SeqFrame, TryFrame
 from skep.flow.runtime.ops import DONE, Op, Run
 
@@ -54,17 +54,11 @@ class BranchOp(Op):
         self.otherwise = otherwise
 
     def enter(self, _run: Run, lane: Lane, /) -> Op:
-        taken = self.cond(lane.ctx)
-        if taken is True:
+        if boolean(self.cond(lane.ctx), "branch cond"):
             lane.key = keys.child(lane.key, "then")
             return self.then
-        if taken is False:
-            lane.key = keys.child(lane.key, "else")
-            return self.otherwise
-        raise NonBoolCond(
-            f"branch cond must be boolean, got: {shown(taken)}",
-            fix="compare it, as in $.n > 0, or use exists($.n)",
-        )
+        lane.key = keys.child(lane.key, "else")
+        return self.otherwise
 
 
 class SwitchOp(Op):

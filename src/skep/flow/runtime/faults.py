@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skep.errors import FlowError, SkepError, StepFailed
+from skep.errors import FlowError, NonBoolCond, SkepError, StepFailed
 from skep.flow.inputs import Settled
 from skep.flow.runtime.frames import Fault
 from skep.values import canonical, type_name, type_of
@@ -34,6 +34,19 @@ def step_fault(event: Settled, agent: str) -> Fault:
     else:
         why = event.message or event.status
     return Fault(event.code or StepFailed.code, f"dispatcher error for ref '{agent}': {why}", event.key)
+
+
+def boolean(value: Any, what: str) -> bool:
+    """`value`, which must be a boolean.
+
+    Raises:
+        NonBoolCond: naming `what`.
+    """
+    if value is True or value is False:
+        return value
+    raise NonBoolCond(
+        f"{what} must be boolean, got: {shown(value)}", fix="compare it, as in $.n > 0, or use exists($.n)"
+    )
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from skep.flow.inputs import Ended, Want
+from skep.flow.inputs import AnyWant, Ended
 
 
 class Value(Struct, frozen=True, tag="value", gc=False):
@@ -123,7 +123,7 @@ class Lane(Struct, gc=False):
     number: int = 0
     """Its place among the lanes of the join that started it."""
     node: int = -1
-    want: Want | None = None
+    want: AnyWant | None = None
     stack: list[Frame] = []
 
 
@@ -133,8 +133,13 @@ class MachineState(Struct):
     lanes: list[Lane] = []
     next_lane: int = 0
     steps: int = 0
+    """Everything that has been wanted so far."""
     ending: dict[str, int] = {}
     """Key of a dropped step whose end is awaited -> `Lane.id` of who awaits it (-1: the end of the run)."""
+    listening: dict[str, dict[str, int]] = {}
+    """Name of a signal -> key of each node that waits for it, the oldest first -> its `Lane.id`."""
+    kept: dict[str, list[Any]] = {}
+    """Name of a signal -> the values that came before anybody waited, in order."""
     halted: Ended | None = None
     """The end that has been decided; it comes when `ending` is empty."""
     ended: Ended | None = None
@@ -144,6 +149,8 @@ class MachineState(Struct):
         twin = copy(self)
         twin.lanes = [_copy_lane(lane) for lane in self.lanes]
         twin.ending = self.ending.copy()
+        twin.listening = {name: keys.copy() for name, keys in self.listening.items()}
+        twin.kept = {name: values.copy() for name, values in self.kept.items()}
         return twin
 
 

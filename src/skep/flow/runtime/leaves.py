@@ -1,4 +1,4 @@
-"""The nodes that hold no others: `step` and `let`."""
+"""The nodes that hold no others and do not wait for people or time: `step` and `let`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skep.errors import LimitExceeded
 from skep.flow.growth import check_growth
 from skep.flow.inputs import Settled, Want
 from skep.flow.path import write
-from skep.flow.runtime.faults import Raised, step_fault
+from skep.flow.runtime.faults import Raised, boolean, step_fault
 from skep.flow.runtime.ops import DONE, WAIT, Op, Run
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class StepOp(Op):
 
     def enter(self, run: Run, lane: Lane, /) -> Op:
         value = self.input(lane.ctx)
-        _check_size(value, run.limits)
+        check_size(value, run.limits)
         data = values.canonical(value)
         if len(data) > run.limits.max_value_bytes:
             raise LimitExceeded(
@@ -56,6 +56,19 @@ class StepOp(Op):
         lane.ctx = write(lane.ctx, self.out, event.value)
 
 
+class SkippableStepOp(StepOp):
+    """A step with `skip_if`, apart from the others so that they do not pay for it."""
+
+    __slots__ = ("skip_if",)
+
+    def __init__(self, step: Step, evaluate: Evaluate, skip_if: Evaluate) -> None:
+        super().__init__(step, evaluate)
+        self.skip_if = skip_if
+
+    def enter(self, run: Run, lane: Lane, /) -> Op:
+        return DONE if boolean(self.skip_if(lane.ctx), "step skip_if") else super().enter(run, lane)
+
+
 class LetOp(Op):
     __slots__ = ("at", "value")
 
@@ -74,7 +87,7 @@ class LetOp(Op):
 _SMALL_COUNT, _SMALL_TEXT = 64, 1_024
 
 
-def _check_size(value: Any, limits: Limits) -> None:
+def check_size(value: Any, limits: Limits) -> None:
     """Refuse what is endless as JSON. A small flat object, the usual input, is let through at a glance."""
     kind = values.type_of(value)
     if kind is int or value is None:

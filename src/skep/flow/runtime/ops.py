@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from skep.flow.inputs import Want
+    from skep.flow.inputs import AskWant, SignalWant, TimerWant, Want
     from skep.flow.runtime.frames import JoinFrame, Lane
     from skep.limits import Limits
 
@@ -22,6 +22,14 @@ class Run(Protocol):
 
     def want(self, lane: Lane, op: Op, want: Want) -> None:
         """Let `lane` wait for a step."""
+        ...
+
+    def await_outside(self, lane: Lane, op: Op, want: AskWant | TimerWant | SignalWant) -> None:
+        """Let `lane` wait for something that is no step."""
+        ...
+
+    def take_signal(self, name: str) -> tuple[Any] | None:
+        """The value of the oldest signal of this name that nobody has waited for yet, if there is one."""
         ...
 
     def start_lanes(self, lane: Lane, frame: JoinFrame) -> None:
@@ -60,4 +68,4 @@ class _Signal(Op):
 DONE: Op = _Signal()
 """The node is done: go on with the frame on top of the stack."""
 WAIT: Op = _Signal()
-"""The lane waits, for a step or for lanes of its own."""
+"""The lane waits, for a step or something else outside, or for lanes of its own."""

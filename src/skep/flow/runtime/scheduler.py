@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from skep.errors import FlowError, LimitExceeded
 from skep.flow.growth import check_growth
-from skep.flow.inputs import Ended, Settled, Want
+from skep.flow.inputs import (
+    Answered,
+    AnyWant,
+    AskWant,
+    Ended,
+    Settled,
+    Signalled,
+    SignalWant,
+    TimerFired,
+    TimerWant,
+    Unanswered,
+    Want,
+)
 from skep.flow.runtime.faults import fault_of
 from skep.flow.runtime.frames import Fault, JoinFrame, Lane, MachineState, Outcome, TryFrame, Value
 from skep.flow.runtime.ops import DONE, WAIT, Op
@@ -21,22 +33,32 @@ if TYPE_CHECKING:
 
     from skep.limits import Limits
 
+Coming = Settled | Answered | Unanswered | TimerFired | Signalled
+"""What a lane goes on from."""
+
 ROOT_LANE = 0
 NOBODY = -1
 
 
 class Scheduler:
-    """The live form of a `MachineState`, and in `fresh` and `dropped` what the present feed has changed."""
+    """The live form of a `MachineState`, and what the present feed has changed.
 
-    __slots__ = ("_fuel", "_ops", "_todo", "dropped", "fresh", "lanes", "limits", "state", "waiting")
+    That is `fresh` wants, `dropped` steps and `withdrawn` other wants; `mixed` says that not all are steps.
+    """
+
+    __slots__ = (
+        "_fuel", "_ops", "_todo", "dropped", "fresh", "lanes", "limits", "mixed", "state", "waiting", "withdrawn",
+    )  # fmt: skip
 
     def __init__(self, ops: tuple[Op, ...], limits: Limits, state: MachineState) -> None:
         self.limits = limits
         self.state = state
         self.lanes: dict[int, Lane] = {lane.id: lane for lane in state.lanes}
         self.waiting: dict[str, Lane] = {lane.want.key: lane for lane in state.lanes if lane.want}
-        self.fresh: dict[str, Want] = {}
+        self.fresh: dict[str, AnyWant] = {}
         self.dropped: list[str] = []
+        self.withdrawn: list[str] = []
+        self.mixed = False
         self._ops: tuple[Any, ...] = ops  # which kind stands at a place follows from the frame that names it
         self._todo: list[tuple[Lane, Op | Fault | JoinFrame]] = []
         self._fuel = 0
@@ -47,16 +69,26 @@ class Scheduler:
         """Start the flow."""
         self._drive(self._new_lane(ctx, key, NOBODY, 0), root)
 
-    def settle(self, lane: Lane, event: Settled) -> None:
-        """Go on from the step that `lane` waits for."""
-        del self.waiting[event.key]
+    def settle(self, lane: Lane, key: str, event: Coming) -> None:
+        """Go on from what `lane` waits for."""
+        del self.waiting[key]
         lane.want = None
         try:
             self._ops[lane.node].settle(lane, event)
             task: Op | Fault = DONE
         except FlowError as error:
-            task = self._catch(lane, fault_of(error, event.key))
+            task = self._catch(lane, fault_of(error, key))
         self._drive(lane, task)
+
+    def signal(self, event: Signalled) -> None:
+        """Hand a signal to who has waited longest for it, or keep it."""
+        listening = self.state.listening.get(event.name)
+        if listening is None:
+            self.state.kept.setdefault(event.name, []).append(event.value)
+            return
+        key = next(iter(listening))
+        self._stop_listening(event.name, key)
+        self.settle(self.waiting[key], key, event)
 
     def end(self, key: str) -> None:
         """Count the end of a dropped step."""
@@ -84,7 +116,7 @@ class Scheduler:
 
     # -- for the nodes (`ops.Run`) -------------------------------------------------------------
 
-    def want(self, lane: Lane, op: Op, want: Want) -> None:
+    def want(self, lane: Lane, op: Op, want: AnyWant) -> None:
         state = self.state
         if state.steps >= self.limits.max_steps:
             raise LimitExceeded("max_steps", self.limits.max_steps, fix="does a loop lack its end?")
@@ -94,6 +126,21 @@ class Scheduler:
         lane.node = op.node
         lane.want = self.fresh[want.key] = want
         self.waiting[want.key] = lane
+
+    def await_outside(self, lane: Lane, op: Op, want: AskWant | TimerWant | SignalWant) -> None:
+        self.want(lane, op, want)
+        self.mixed = True
+        if isinstance(want, SignalWant):
+            self.state.listening.setdefault(want.name, {})[want.key] = lane.id
+
+    def take_signal(self, name: str) -> tuple[Any] | None:
+        kept = self.state.kept
+        if name not in kept:
+            return None
+        value = kept[name].pop(0)
+        if not kept[name]:
+            del kept[name]
+        return (value,)
 
     def start_lanes(self, lane: Lane, frame: JoinFrame) -> None:
         self._todo.append((lane, frame))
@@ -225,20 +272,33 @@ class Scheduler:
         while open_:
             lane = self.lanes.pop(open_.pop())
             if lane.want is not None:
-                awaited += self._drop_want(lane.want.key)
+                awaited += self._drop_want(lane.want)
             elif lane.stack and isinstance(frame := lane.stack[-1], JoinFrame):
                 open_.extend(reversed(frame.live.values()))
                 awaited += [key for key in frame.ending if ending.get(key) == lane.id]
         ending.update(dict.fromkeys(awaited, owner))
         return awaited
 
-    def _drop_want(self, key: str) -> list[str]:
-        """A step wanted in this same feed has never left the machine: nothing is to be ended."""
+    def _drop_want(self, want: AnyWant) -> list[str]:
+        """What was wanted in this same feed has never left the machine: nothing is to be ended."""
+        key = want.key
         del self.waiting[key]
+        if isinstance(want, SignalWant):
+            self._stop_listening(want.name, key)
         if self.fresh.pop(key, None) is not None:
             return []
-        self.dropped.append(key)
-        return [key]
+        if isinstance(want, Want):
+            self.dropped.append(key)
+            return [key]
+        self.withdrawn.append(key)
+        self.mixed = True
+        return []
+
+    def _stop_listening(self, name: str, key: str) -> None:
+        listening = self.state.listening
+        del listening[name][key]
+        if not listening[name]:
+            del listening[name]
 
     # -- the end -------------------------------------------------------------------------------
 
