@@ -18,31 +18,22 @@ from skep.testing.journal.kit import events, names, opened, summary
 
 WRITER = Path(__file__).parent.parent / "crash" / "journal_writer.py"
 EVENTS = 1_500
-OPENERS, ROUNDS = 4, 12
+OPENERS, STORES = 4, 200
 OPENER = """
 import os, sys
-from skep.errors import SkepError
 from skep.journal.sqlite import SqliteJournal
 from skep.testing.aio import run
-from skep.testing.journal.kit import events, summary
 
-gate, me = int(sys.argv[1]), sys.argv[2]
+async def open_all(folder, stores):
+    for number in range(stores):
+        journal = SqliteJournal(f"{folder}/{number}.db")
+        await journal.open()
+        await journal.close()
 
-async def use(store):
-    journal = SqliteJournal(store)
-    await journal.open()
-    await journal.acquire(f"run:{me}")
-    await journal.flushed(journal.append(f"run:{me}", 1, events(me), summary(me)))
-    await journal.close()
-
-for line in sys.stdin:
-    print("ready", flush=True)
-    os.read(gate, 1)
-    try:
-        run(use(line.strip()))
-        print("done", flush=True)
-    except SkepError as error:
-        print(error, flush=True)
+gate, folder, stores = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+os.read(gate, 1)
+run(open_all(folder, stores))
 """
 
 
@@ -51,10 +42,10 @@ def start(store, log):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def opener(gate, number):
-    """A process that opens each store that it is told, once it gets a byte of `gate`."""
-    command = [sys.executable, "-c", OPENER, str(gate), str(number)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pass_fds": [gate]}
+def opener(gate, folder):
+    """A process that opens one store after the other, once it gets a byte of `gate`."""
+    command = [sys.executable, "-c", OPENER, str(gate), folder, str(STORES)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pass_fds": [gate]}
     return subprocess.Popen(command, text=True, **pipes)
 
 
@@ -106,24 +97,14 @@ async def test_writers_on_different_logs_lose_nothing(tmp_path):
 @in_loop
 async def test_processes_that_make_one_new_store_at_the_same_instant_all_open_it(tmp_path):
     gate, opens = os.pipe()
-    children = [opener(gate, number) for number in range(OPENERS)]
-    try:
-        for turn in range(ROUNDS):
-            store = tmp_path / f"{turn}.db"
-            for child in children:
-                child.stdin.write(f"{store}\n")
-                child.stdin.flush()
-            assert [child.stdout.readline() for child in children] == ["ready\n"] * OPENERS
-            os.write(opens, b"!" * OPENERS)
-            assert [child.stdout.readline() for child in children] == ["done\n"] * OPENERS
-            async with opened(SqliteJournal(store)) as journal:
-                assert sorted(row.run_id for row in await journal.list_runs()) == ["0", "1", "2", "3"]
-                assert [names(await journal.read(f"run:{n}")) for n in range(OPENERS)] == [
-                    [str(n)] for n in range(OPENERS)
-                ]
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
-        os.close(gate)
-        os.close(opens)
+    openers = [opener(gate, tmp_path) for _ in range(OPENERS)]
+    assert [child.stdout.readline() for child in openers] == ["ready\n"] * OPENERS
+    os.write(opens, b"!" * OPENERS)
+    ends = [(child.communicate()[1], child.returncode) for child in openers]
+    os.close(gate)
+    os.close(opens)
+    assert ends == [("", 0)] * OPENERS
+    for number in (0, STORES - 1):
+        async with opened(SqliteJournal(tmp_path / f"{number}.db")) as journal:
+            await journal.flushed(journal.append("run:a", 1, events("x"), summary("a")))
+            assert names(await journal.read("run:a")) == ["x"]
