@@ -21,7 +21,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Added(Struct, frozen=True):
-    """A key to be found by; `subject` is what it goes away with: for a handle the question of its work."""
+    """A key to be found by; `subject` is what it goes away with: for a handle the question of its work.
+
+    A key stands in one log.
+    """
 
     kind: Kind
     key: str
@@ -35,12 +38,38 @@ class Removed(Struct, frozen=True):
     subject: str | None = None
 
 
-_ADDS: dict[type[ev.Event], Callable[[Any], Added | None]] = {
-    ev.SessionAttached: lambda event: Added("token", event.nonce, event.nonce),
+def _asked(event: ev.QuestionAsked) -> Added:
+    return Added("question", event.key, event.key)
+
+
+def _issued(event: ev.SessionAttached | ev.TokenMinted) -> Added:
+    return Added("token", event.nonce, event.nonce)
+
+
+def _ended(event: ev.QuestionAnswered | ev.QuestionClosed) -> tuple[Removed, ...]:
+    return Removed("question", event.key), Removed("handle", event.key)
+
+
+def _handed_over(event: ev.WorkClaimed | ev.WorkReleased) -> tuple[Removed, ...]:
+    return (Removed("handle", event.key),)
+
+
+_ADDS: dict[type[ev.Event], Callable[[Any], Added]] = {
+    ev.QuestionAsked: _asked,
+    ev.SeniorQueried: _asked,
+    ev.SessionAttached: _issued,
+    ev.TokenMinted: _issued,
+    ev.WorkClaimed: lambda event: Added("handle", event.handle, event.key),
 }
 _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
-    ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
+    ev.QuestionAnswered: _ended,
+    ev.SeniorAnswered: _ended,
+    ev.QuestionClosed: _ended,
+    ev.WorkClaimed: _handed_over,
+    ev.WorkReleased: _handed_over,
     ev.TokenRevoked: lambda event: (Removed("token", event.nonce),),
+    ev.SessionDetached: lambda _: (Removed("token"),),
+    ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
 }
 _TOUCHING = _ADDS.keys() | _REMOVES.keys()
 

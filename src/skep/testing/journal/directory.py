@@ -1,16 +1,33 @@
 """The directory: find, list_entries."""
-# ruff: noqa: S101, PLR2004 - pytest's assertions, on literal expectations
+# ruff: noqa: S101 - pytest's assertions, on literal expectations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from skep.core.directory import KINDS, added, removed
-from skep.core.events import AnyEvent, RunFinished, SessionAttached, TaskPass, TokenRevoked
+from skep.core.events import (
+    AnyEvent,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    RunFinished,
+    SeniorAnswered,
+    SeniorQueried,
+    SessionAttached,
+    SessionDetached,
+    TaskPass,
+    TokenMinted,
+    TokenRevoked,
+    WorkClaimed,
+    WorkReleased,
+)
+from skep.core.outputs import Inline
 from skep.errors import Fenced
 from skep.journal.base import Entry, Recorded
 from skep.testing.aio import in_loop, run
@@ -47,20 +64,41 @@ def folded(recorded: Sequence[Recorded]) -> dict[tuple[str, str], Entry]:
     return {name: entry for name, (entry, _) in held.items()}
 
 
+def asked(key: str) -> QuestionAsked:
+    """An event that adds the entry `question`, `key`."""
+    return QuestionAsked(at=1, key=key, question=Inline(Raw(b'"?"')), digest="d", audience=("senior",))
+
+
+def claimed(key: str, handle: str, generation: int = 1) -> WorkClaimed:
+    """An event that adds the entry `handle`, `handle`."""
+    return WorkClaimed(
+        at=1, key=key, task_id="T-1", holder="h", generation=generation, handle=handle, lease_until=9
+    )
+
+
 _LOGS: tuple[str, ...] = ("run:a", "session:b")
+_WHAT = ("token", "revoked", "asked", "claimed", "answered", "closed", "released", "detached", "other", "end")
+_numbered = st.tuples(st.sampled_from(_WHAT), st.integers(1, 3))
 _steps = st.lists(
-    st.tuples(st.sampled_from(_LOGS), st.lists(st.integers(-4, 5), min_size=1, max_size=4), st.booleans()),
-    max_size=20,
+    st.tuples(st.sampled_from(_LOGS), st.lists(_numbered, min_size=1, max_size=5), st.booleans()), max_size=20
 )
 
 
-def _event(log: str, number: int) -> AnyEvent:
-    """One of a few that meet: keys of `log`, their ends, the end of the run, and what is none of these."""
-    if number == 0:
-        return FINISHED if log == "run:a" else TaskPass(at=1, task_id="x")
-    if number == 5:
-        return TaskPass(at=1, task_id="x")
-    return token(f"{log} {number}") if number > 0 else revoked(f"{log} {-number}")
+def _event(log: str, what: str, number: int) -> AnyEvent:
+    """Events that meet: they add keys of `log`, end them, end the run, or are none of these."""
+    key = f"{log} {number}"
+    made: dict[str, Callable[[], AnyEvent]] = {
+        "token": lambda: token(key),
+        "revoked": lambda: revoked(key),
+        "asked": lambda: asked(key),
+        "claimed": lambda: claimed(f"{log} {number % 2}", key),
+        "answered": lambda: QuestionAnswered(at=1, key=key, answer=Inline(Raw(b"1")), by="me"),
+        "closed": lambda: QuestionClosed(at=1, key=key, reason="cancelled"),
+        "released": lambda: WorkReleased(at=1, key=f"{log} {number % 2}", generation=1),
+        "detached": lambda: SessionDetached(at=1, session_id="S"),
+        "end": lambda: FINISHED,
+    }
+    return made.get(what, lambda: TaskPass(at=1, task_id="x"))()
 
 
 class DirectoryContract(Part):
@@ -103,6 +141,54 @@ class DirectoryContract(Part):
             await journal.flushed(journal.append("run:a", 3, [token("a3"), FINISHED]))
             assert await journal.list_entries("token", log="run:a") == []
             assert keys(await journal.list_entries("token")) == ["n1", "b"]
+
+    @in_loop
+    async def test_a_question_goes_when_it_is_answered_or_closed(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            senior = SeniorQueried(
+                at=1, key="R-senior-1", question=Inline(Raw(b'"?"')), digest="d", audience=("senior",)
+            )
+            journal.append("run:a", 1, [asked("q1"), asked("q2"), asked("q3"), senior])
+            answer = Inline(Raw(b"1"))
+            ends = (
+                QuestionAnswered(at=1, key="q1", answer=answer, by="me"),
+                QuestionClosed(at=1, key="q2", reason="timeout"),
+                SeniorAnswered(at=1, key="R-senior-1", answer=answer, by="me"),
+            )
+            for number, (end, left) in enumerate(
+                zip(ends, (["q2", "q3", "R-senior-1"], ["q3", "R-senior-1"], ["q3"]), strict=True), 5
+            ):
+                await journal.flushed(journal.append("run:a", number, [end]))
+                assert keys(await journal.list_entries("question", log="run:a")) == left
+
+    @in_loop
+    async def test_a_handle_lasts_until_the_next_claim_the_release_or_the_end(
+        self, new_store: NewStore
+    ) -> None:
+        async with opened(new_store()()) as journal:
+            journal.append("run:a", 1, [asked("w1"), asked("w2"), claimed("w1", "h1"), claimed("w2", "h2")])
+            await journal.flushed(journal.append("run:a", 5, [claimed("w1", "h3", 2)]))
+            assert keys(await journal.list_entries("handle")) == ["h2", "h3"]
+            await journal.flushed(journal.append("run:a", 6, [WorkReleased(at=1, key="w2", generation=1)]))
+            assert keys(await journal.list_entries("handle")) == ["h3"]
+            end = QuestionClosed(at=1, key="w1", reason="settled")
+            await journal.flushed(journal.append("run:a", 7, [end]))
+            assert await journal.list_entries("handle") == []
+            assert keys(await journal.list_entries("question")) == ["w2"]
+
+    @in_loop
+    async def test_the_tokens_of_a_session_end_when_it_is_detached(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            minted = TokenMinted(
+                at=1, session_id="S", nonce="login", principal="me", role="observer", expire_at=9
+            )
+            journal.append("session:S", 1, [token("n1"), token("n2"), minted])
+            await journal.flushed(journal.append("session:T", 1, [token("t")]))
+            assert keys(await journal.list_entries("token")) == ["n1", "n2", "login", "t"]
+            await journal.flushed(journal.append("session:S", 4, [SessionDetached(at=1, session_id="S")]))
+            assert keys(await journal.list_entries("token")) == ["t"]
+            await journal.flushed(journal.append("session:S", 5, [token("n3")]))
+            assert keys(await journal.list_entries("token", log="session:S")) == ["n3"]
 
     @in_loop
     async def test_entries_are_listed_by_position_page_by_page(self, new_store: NewStore) -> None:
@@ -160,14 +246,14 @@ class DirectoryContract(Part):
     @examples
     @given(steps=_steps)
     def test_the_directory_is_a_fold_of_what_is_durable(
-        self, new_store: NewStore, steps: list[tuple[str, list[int], bool]]
+        self, new_store: NewStore, steps: list[tuple[str, list[tuple[str, int]], bool]]
     ) -> None:
         async def body() -> None:
             versions = dict.fromkeys(_LOGS, 1)
             async with opened(new_store()()) as journal:
                 seq = 0
                 for log, numbers, wait in steps:
-                    seq = journal.append(log, versions[log], [_event(log, number) for number in numbers])
+                    seq = journal.append(log, versions[log], [_event(log, *what) for what in numbers])
                     versions[log] += len(numbers)
                     if wait:
                         await journal.flushed(seq)
@@ -177,7 +263,7 @@ class DirectoryContract(Part):
                     assert {(kind, e.key): e for e in await journal.list_entries(kind)} == {
                         name: entry for name, entry in expected.items() if name[0] == kind
                     }
-                for (_, key), entry in expected.items():
-                    assert await journal.find("token", key) == entry
+                for entry in expected.values():
+                    assert await journal.find(entry.kind, entry.key) == entry
 
         run(body())
