@@ -179,6 +179,10 @@ class Drive:
         """Who has waited longest for a signal."""
         return next((w.key for w in self.live.values() if isinstance(w, SignalWant) and w.name == name), None)
 
+    def recover(self) -> None:
+        """Go on from what would have been stored."""
+        self.machine = Machine.load(self.program, through_json(self.machine.dump()))
+
     # -- in short ------------------------------------------------------------------------------
 
     @property

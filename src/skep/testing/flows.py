@@ -15,6 +15,7 @@ from skep.flow import nodes
 from skep.flow.nodes import Join, Node
 from skep.flow.path import Path
 from skep.flow.read_scalars import RESERVED_IDS
+from skep.flow.waiting import SIGNAL_NAME
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -97,8 +98,15 @@ def flows(max_leaves: int = 6) -> SearchStrategy[Node]:
         out=path,
         retry=st.none() | _retries(),
         timeout=st.none() | st.floats(0.001, 1e9),
+        skip_if=st.none() | expr,
     )
     lets = st.builds(nodes.Let, at=path, value=expr)
+    signal = st.from_regex(SIGNAL_NAME, fullmatch=True)
+    waits = st.one_of(
+        st.builds(nodes.Wait, for_=expr),
+        st.builds(nodes.Wait, until=expr),
+        st.builds(nodes.Wait, signal=signal, out=st.none() | path),
+    )
 
     def grow(inner: SearchStrategy[Node]) -> SearchStrategy[Node]:
         maybe = st.none() | inner
@@ -129,7 +137,24 @@ def flows(max_leaves: int = 6) -> SearchStrategy[Node]:
             st.builds(nodes.Try, body=inner, catch=inner, err_at=st.none() | path),
         )
 
-    return st.recursive(steps | lets, grow, max_leaves=max_leaves)
+    return st.recursive(steps | lets | _asks(expr, path) | waits, grow, max_leaves=max_leaves)
+
+
+def _asks(expr: SearchStrategy[Expr], path: SearchStrategy[Path]) -> SearchStrategy[Node]:
+    st = _hypothesis()
+
+    one = st.sampled_from(["role:senior", "seat:lead", "seat:a b", "principal:ann@example.org"])
+    return st.builds(
+        nodes.Ask,
+        question=expr,
+        audience=st.lists(one, min_size=1, max_size=3).map(tuple),
+        schema=st.none() | st.dictionaries(st.text(max_size=4), json_values(3), max_size=2),
+        deadline=st.none() | st.floats(0.001, 1e9),
+        on_timeout=st.just("fail") | st.fixed_dictionaries({"value": json_values(3)}),
+        approval=st.booleans(),
+        allow_self=st.booleans(),
+        out=path,
+    )
 
 
 def _case_value(case: nodes.Case) -> str:

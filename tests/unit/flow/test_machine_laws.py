@@ -8,13 +8,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machines import Drive, branch, fanout, let, loop, parallel, seq, step, switch, try_
+from machines import Drive, ask, branch, expr, fanout, let, loop, parallel, seq, step, switch, try_, wait
 from skep.flow import nodes
 from skep.flow.equality import equal
 from skep.flow.evaluate import compile_expr
+from skep.flow.inputs import AskWant, TimerWant, Want
 from skep.flow.operators import truthy
 from skep.flow.path import write
 
+NO = "dispatcher error for ref 'fail': no"
+SIGNAL = 4
+"""What every signal brings, so that it does not matter who gets which."""
 START = {"a": 0, "b": 1, "c": 2, "items": [3, 1, 2], "none": []}
 GATHERING: tuple[nodes.Join, ...] = ("all", "all_settled")
 EVERY_JOIN: tuple[nodes.Join, ...] = (*GATHERING, "any", "race")
@@ -42,12 +46,25 @@ class Chance:
 
     def flow(self, depth: int) -> nodes.Node:
         if depth == 0 or self.below(12) == 0:
-            return (self._let if self.below(5) == 0 else self._step)()
+            return self.one(self._let, self._ask, self._wait, self._step, self._step, self._step)()
         return self.one(*self._LARGER)(self, depth - 1)
 
     def _step(self) -> nodes.Node:
         agent = "fail" if self.below(8) == 0 else "add"
-        return step(agent, self.one("{'x': $.a}", "[$.a, $.b]", "$.c", "1"), self._name())
+        skip_if = self.one(None, None, None, expr("$.a < 2"), expr("$.b == $.c"))
+        return step(agent, self._given(), self._name(), skip_if=skip_if)
+
+    def _given(self) -> str:
+        return self.one("{'x': $.a}", "[$.a, $.b]", "$.c", "1")
+
+    def _ask(self) -> nodes.Node:
+        audience = "principal:nobody" if self.below(8) == 0 else "role:senior"
+        return ask(self._given(), self._name(), audience, deadline=60.0)
+
+    def _wait(self) -> nodes.Node:
+        if self.below(2) == 0:
+            return wait(for_=self.one("1", "-$.a", "len($.items) * 10"))
+        return wait(signal=self.one("go", "stop"), out=self.one(None, self._name()))
 
     def _let(self) -> nodes.Node:
         return let(self._name(), self._number())
@@ -94,18 +111,29 @@ class Chance:
     _LARGER = (_seq, _seq, _branch, _switch, _loop, _try, _fanout, _fanout, _parallel, _parallel)
 
 
-def outcome(agent: str, given: Any) -> int | None:
-    """What the agents do: a number that depends on the input alone, or failure."""
-    return None if agent == "fail" else sum(map(ord, repr(given))) % 7
+def outcome(who: str, given: Any) -> int | None:
+    """What agents and people do: a number that depends on what they are given alone, or failure."""
+    return None if who in ("fail", "principal:nobody") else sum(map(ord, repr(given))) % 7
 
 
 def perform(drive: Drive, key: str) -> None:
     want = drive.live[key]
-    value = outcome(want.agent, want.input)
-    if value is None:
-        drive.fail(key, "no")
+    if isinstance(want, TimerWant):
+        drive.fire(key)
+    elif isinstance(want, AskWant):
+        value = outcome(want.audience[0], want.question)
+        if value is None:
+            drive.leave_unanswered(key, NO)
+        else:
+            drive.answer(key, value)
+    elif isinstance(want, Want):
+        value = outcome(want.agent, want.input)
+        if value is None:
+            drive.fail(key, "no")
+        else:
+            drive.ok(key, value)
     else:
-        drive.ok(key, value)
+        drive.signal(want.name, SIGNAL)
 
 
 def carry_out(drive: Drive, chance: Chance, inputs: int = 5_000) -> None:
@@ -116,7 +144,9 @@ def carry_out(drive: Drive, chance: Chance, inputs: int = 5_000) -> None:
         open_ = [*drive.live, *drive.ending]
         assert open_, "the flow waits for nothing and has not ended"
         key = open_[chance.below(len(open_))]
-        if key in drive.live:
+        if chance.below(15) == 0:
+            drive.signal(chance.one("go", "stop", "nobody"), SIGNAL)
+        elif key in drive.live:
             perform(drive, key)
         else:
             drive.end(key)
@@ -163,8 +193,25 @@ def test_joins_without_a_winner_do_not_depend_on_the_order(seed, depth):
     flow = chance.flow(depth)
     drive = Drive(flow, START)
     carry_out(drive, chance)
+    must_end_as(drive, by_recursion(flow))
+
+
+@LAWS
+@given(SEEDS, DEPTHS, st.integers(0, 30))
+def test_a_run_that_is_recovered_at_any_point_ends_as_the_unbroken_one(seed, depth, after):
+    chance = Chance(seed, GATHERING)
+    flow = chance.flow(depth)
+    drive = Drive(flow, START)
+    carry_out(drive, chance, after)
+    before = drive.machine.wanted()
+    drive.recover()
+    assert drive.machine.wanted() == before == drive.replay().wanted()
+    carry_out(drive, chance)
+    must_end_as(drive, by_recursion(flow))
+
+
+def must_end_as(drive: Drive, expected: Any) -> None:
     assert drive.ended is not None
-    expected = by_recursion(flow)
     if isinstance(expected, str):
         assert drive.error["message"] == expected
     else:
@@ -189,10 +236,19 @@ def by_recursion(flow: nodes.Node) -> Any:
 def _eval(node: nodes.Node, ctx: Any) -> Any:  # noqa: C901, PLR0912 - a table of nodes
     match node:
         case nodes.Step():
+            if node.skip_if is not None and compile_expr(node.skip_if)(ctx):
+                return ctx
             value = outcome(node.agent, compile_expr(node.input)(ctx))
             if value is None:
-                raise _FailedError("dispatcher error for ref 'fail': no")
+                raise _FailedError(NO)
             return write(ctx, node.out, value)
+        case nodes.Ask():
+            value = outcome(node.audience[0], compile_expr(node.question)(ctx))
+            if value is None:
+                raise _FailedError(NO)
+            return write(ctx, node.out, value)
+        case nodes.Wait():
+            return ctx if node.out is None else write(ctx, node.out, SIGNAL)
         case nodes.Let():
             return write(ctx, node.at, compile_expr(node.value)(ctx))
         case nodes.Seq():
