@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from skep.core.roles import GATE, check_gate
+from skep.core.roles import GATE, VERBS, check_gate
 from skep.core.scopes import KINDS, ScopeKind, allows
 from skep.core.tokens import TokenRecord
 from skep.errors import ScopeViolation
@@ -91,6 +91,9 @@ ACTS: Mapping[str, Act] = {
     name: _act(name, verb, kinds) for verb, acts in _TABLE.items() for name, kinds in acts.items()
 }
 """Every act by its name."""
+
+PLAIN: Mapping[str, Act] = {verb: Act(verb, verb, frozenset(KINDS)) for verb in VERBS}
+"""Verbs as such, for `verify_token`: any kind of scope may apply."""
 
 
 def facts_of(act: Act, given: Mapping[str, str | None]) -> dict[str, str]:

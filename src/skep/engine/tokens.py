@@ -1,30 +1,75 @@
-"""Minting and verifying capabilities (DESIGN section 5, *Authority* and *Tokens*).
+"""Issuing and verifying capabilities (DESIGN section 5, *Authority* and *Tokens*).
 
-A token is signed only when it leaves the process; its record is made by the event that begins an attempt or
-a session. Verification goes signature, expiry, gate, record, ownership, uses: a refused call spends nothing.
+A token is signed only when it leaves the process; its record is made by the event that begins an attempt, a run,
+a session or a login. Verification goes signature, expiry, gate, record, scopes, ownership, uses: a refused call
+spends nothing.
 """
 
 from __future__ import annotations
 
 from skep.core import events as ev
-from skep.core.roles import check_gate
+from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
+from skep.core.scopes import ALL
 from skep.core.tasks import TaskState
-from skep.core.tokens import CapToken, TokenRecord, check_signature, decode_token, encode_token, sign
-from skep.engine.keys import KeyRing
+from skep.core.tokens import (
+    CapToken,
+    TokenRecord,
+    check_signature,
+    decode_token,
+    encode_token,
+    handle_digest,
+    is_handle,
+    sign,
+)
+from skep.engine.keys import KeyRing, check_known
 from skep.engine.ledger import Ledger
-from skep.errors import TokenExpired, TokenNotFound, TokenRevoked, TokenTaskMismatch, TokenUsesExhausted
+from skep.engine.lineage import Lineage
+from skep.errors import BadSignature, TokenExpired, TokenNotFound, TokenTaskMismatch
+
+VERIFIED = 1_024
+"""Texts whose signature was found good and is not computed again."""
+LOOK_MS = 1_000
+"""How long a key that another process has dropped may still be good for a text in that cache."""
+
+
+class Grant:
+    """A capability inside the process: an object that the engine made, known by its identity and never signed."""
+
+    __slots__ = ("_office", "nonce")
+
+    def __init__(self, office: TokenOffice, nonce: str) -> None:
+        self._office = office
+        self.nonce = nonce
+
+    def __repr__(self) -> str:
+        return "Grant(***)"
+
+    def made_by(self, office: TokenOffice) -> bool:
+        """Whether this engine's office made it."""
+        return self._office is office
+
+
+Bearer = str | Grant
+"""What a caller shows: a token's text, a worker's handle, or a `Grant`."""
 
 
 class TokenOffice:
     """Signs with the engine's key ring and judges what comes back."""
 
     def __init__(self, ledger: Ledger, ring: KeyRing) -> None:
+        self.ring = ring
         self._ledger = ledger
-        self._ring = ring
+        self._lineage = Lineage(ledger)
+        self._verified: dict[str, CapToken] = {}
+        self._changes = ring.changes
+        self._look_at = 0
+
+    # -- issuing -------------------------------------------------------------------------------
 
     def issue(self, nonce: str, issued_at_ms: int) -> str:
         """The transport form of the token whose record is `nonce`."""
-        record = self._record(nonce)
+        record = self.record(nonce)
+        key_id = self.ring.signing_key(record.expire_at)
         token = CapToken(
             agent_id=record.agent_id,
             role=record.role,
@@ -34,7 +79,7 @@ class TokenOffice:
             max_uses=record.uses_left,
             nonce=nonce,
         )
-        return encode_token(sign(token, self._ring.keys, self._ring.current))
+        return encode_token(sign(token, self.ring.keys, key_id))
 
     def worker_token(self, task: TaskState) -> str:
         """The token of a task's live attempt."""
@@ -42,41 +87,171 @@ class TokenOffice:
             raise TokenNotFound(f"task {task.id} has no live attempt")
         return self.issue(task.nonce, task.started_at)
 
-    def verify(self, text: str, verb: str, task_id: str | None = None) -> TokenRecord:
-        """Check that the bearer of `text` may perform `verb` (on `task_id`), and spend a use.
+    def grant(self, nonce: str) -> Grant:
+        """The token whose record is `nonce` as an object for use inside the process.
 
         Raises:
-            BadSignature, TokenExpired, RoleViolation, TokenNotFound, TokenRevoked, TokenTaskMismatch,
-            TokenUsesExhausted: in this order of checks.
+            TokenNotFound: there is no such record.
         """
-        token = decode_token(text)
-        check_signature(token, self._ring.keys)
-        if self._ledger.now() >= token.expire_at * 1000:
-            raise TokenExpired("token has expired", fix="attach again or take the task's current token")
-        check_gate(token.role, verb)
-        record = self._record(token.nonce)
-        if record.revoked:
-            raise TokenRevoked("token was revoked")
-        if task_id is not None and record.role == "worker":
+        self.record(nonce)
+        return Grant(self, nonce)
+
+    # -- verifying -----------------------------------------------------------------------------
+
+    def verify(self, bearer: Bearer, verb: str, task_id: str | None = None) -> TokenRecord:
+        """As `check`, for a verb as such: any kind of scope may apply to it.
+
+        Raises:
+            RoleViolation: no such verb, or not this role's.
+        """
+        return self.check(bearer, PLAIN.get(verb) or Act(verb, verb, frozenset()), task_id)
+
+    def check(
+        self,
+        bearer: Bearer,
+        act: str | Act,
+        task_id: str | None = None,
+        *,
+        run: str | None = None,
+        agent: str | None = None,
+        seat: str | None = None,
+    ) -> TokenRecord:
+        """Check that the bearer may perform `act` on this task, run, agent and seat, and spend a use.
+
+        The record that is returned is bound as the token is: to the task and run of what it was narrowed from.
+        What a task that is in memory says of its run and agent need not be given.
+
+        Raises:
+            BadSignature, TokenExpired, RoleViolation, TokenNotFound, TokenRevoked, ScopeViolation,
+            TokenTaskMismatch, TokenUsesExhausted: in this order of checks.
+        """
+        if type(act) is not Act:
+            act = ACTS[act]  # type: ignore[index]
+        now = self._ledger.now()
+        if type(bearer) is str and not is_handle(bearer):
+            token = self._authentic(bearer, now)
+            _check_time(now, token.expire_at * 1000)
+            check_role(act, token.role)
+            nonce = token.nonce
+            record = self.record(nonce)
+            _check_time(now, record.expire_at)
+        else:
+            nonce = self._nonce(bearer)
+            record = self.record(nonce)
+            _check_time(now, record.expire_at)
+            check_role(act, record.role)
+        line = self._lineage.of(nonce, record) if _is_particular(record) else None
+        if line is not None:
+            record = line.bound
+        if record.scopes != ALL and not act.holding:
+            self._check_scopes(act, record, task_id, {"run": run, "agent": agent, "seat": seat})
+        if task_id is not None and record.role == "worker" and record.task_id != task_id:
             self._check_owner(record, task_id)
-        if record.uses_left is not None:
-            self._spend(token.nonce, record)
+        if line is not None and line.limited:
+            line.check_uses()
+            if not act.holding:
+                self._spend(line.limited)
         return record
 
-    def _check_owner(self, record: TokenRecord, task_id: str) -> None:
-        """A worker may touch its own task and the children that it started (R-narrow)."""
-        task = self._ledger.state.tasks.get(task_id)
-        if record.task_id != task_id and (task is None or task.parent != record.task_id):
-            raise TokenTaskMismatch(str(record.task_id), task_id)
+    def authentic(self, text: str) -> CapToken:
+        """The claims of a token whose signature is good and that has not expired; nothing else is checked.
 
-    def _spend(self, nonce: str, record: TokenRecord) -> None:
-        if record.uses_left == 0:
-            raise TokenUsesExhausted("token uses exhausted")
-        log = f"session:{record.session_id}" if record.session_id else f"run:{record.run_id}"
-        self._ledger.commit(log, (ev.TokenUsed(at=self._ledger.now(), nonce=nonce),))
+        Raises:
+            BadSignature, TokenExpired: it is not.
+        """
+        now = self._ledger.now()
+        token = self._authentic(text, now)
+        _check_time(now, token.expire_at * 1000)
+        return token
 
-    def _record(self, nonce: str) -> TokenRecord:
+    def record(self, nonce: str) -> TokenRecord:
+        """The record in force, in this process.
+
+        Raises:
+            TokenNotFound: there is none.
+        """
         record = self._ledger.state.token_record(nonce)
         if record is None:
             raise TokenNotFound("token is not known here", fix="its attempt or session has ended")
         return record
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _authentic(self, text: str, now: int) -> CapToken:
+        if now >= self._look_at:
+            self._look_at = now + LOOK_MS
+            self.ring.refresh()
+        if self._changes != self.ring.changes:
+            self._verified.clear()
+            self._changes = self.ring.changes
+        token = self._verified.get(text)
+        if token is None:
+            token = decode_token(text)
+            check_known(self.ring, token.key_id)
+            check_signature(token, self.ring.keys)
+            if len(self._verified) >= VERIFIED:
+                del self._verified[next(iter(self._verified))]
+            self._verified[text] = token
+        return token
+
+    def _nonce(self, bearer: Bearer) -> str:
+        if type(bearer) is Grant:
+            if not bearer.made_by(self):
+                raise BadSignature("another engine made this grant")
+            return bearer.nonce
+        if type(bearer) is not str:
+            raise BadSignature("not a token", fix="give a token's text, a handle or a grant")
+        nonce = self._ledger.state.handles.get(handle_digest(bearer))
+        if nonce is None:
+            raise TokenNotFound(
+                "handle is not known here", fix="its attempt has ended, or another took it over"
+            )
+        return nonce
+
+    def _check_scopes(
+        self, act: Act, record: TokenRecord, task_id: str | None, given: dict[str, str | None]
+    ) -> None:
+        task = self._ledger.state.tasks.get(task_id) if task_id is not None else None
+        facts = {"run": record.run_id, "task": task_id}
+        if task is not None:
+            facts |= {"run": task.run_id, "agent": task.agent}
+        facts |= {kind: value for kind, value in given.items() if value is not None}
+        check_scopes(act, record.scopes, facts_of(act, facts))
+
+    def _check_owner(self, record: TokenRecord, task_id: str) -> None:
+        """A worker may touch its own task and what was started from it (R-narrow).
+
+        One that attached a session of its own has started the tasks of that session.
+        """
+        tasks = self._ledger.state.tasks
+        task = tasks.get(task_id)
+        for _ in range(self._ledger.limits.max_spawn_depth + 1):
+            if task is None:
+                break
+            if (
+                record.task_id is None
+                and record.session_id is not None
+                and task.session_id == record.session_id
+            ):
+                return
+            if task.parent is None:
+                break
+            if task.parent == record.task_id:
+                return
+            task = tasks.get(task.parent)
+        raise TokenTaskMismatch(str(record.task_id), task_id)
+
+    def _spend(self, limited: list[tuple[str, TokenRecord]]) -> None:
+        now = self._ledger.now()
+        for nonce, record in limited:
+            self._ledger.commit(f"session:{record.session_id}", (ev.TokenUsed(at=now, nonce=nonce),))
+
+
+def _is_particular(record: TokenRecord) -> bool:
+    """Whether there is more to see to than the record of a worker or a session without limits."""
+    return record.parent is not None or record.uses_left is not None or record.revoked or record.detached
+
+
+def _check_time(now: int, expire_at: int) -> None:
+    if now >= expire_at:
+        raise TokenExpired("token has expired", fix="attach again or take the task's current token")
