@@ -71,12 +71,15 @@ def moment(value: Any) -> int:
     """
     kind = type_of(value)
     if kind is str:
-        return max(0, _from_text(value))
-    if kind is not int and kind is not float:
+        ms = _from_text(value)
+    elif kind is int or kind is float:
+        # bounded first: the product of a huge number is infinite
+        ms = round(min(max(value, 0), MAX_MOMENT_MS) * 1000)
+    else:
         raise EvalError(f"wait.until must be a moment, got: {type_name(value)}", fix=_MOMENT_FIX)
-    if value > MAX_MOMENT_MS / 1000:
+    if ms > MAX_MOMENT_MS:
         raise EvalError("wait.until is after the year 9999", fix="give it in seconds, not milliseconds")
-    return 0 if value <= 0 else round(value * 1000)
+    return max(0, ms)
 
 
 def _from_text(text: str) -> int:

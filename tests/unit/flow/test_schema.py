@@ -105,6 +105,24 @@ GOOD = {
                     "timeout": 3,
                 }
             },
+            {**STEP, "skip_if": "$.done"},
+            {"ask": "$.q", "audience": "senior", "out": "$.y"},
+            {
+                "ask": {
+                    "question": {"ship": "$.v"},
+                    "audience": ["seat:a b", "principal:ann", "role:senior"],
+                    "schema": {"type": "boolean"},
+                    "deadline": 3,
+                    "on_timeout": {"value": None},
+                    "approval": True,
+                    "allow_self": False,
+                    "out": "$.y",
+                }
+            },
+            {"ask": "$.q", "audience": "seat:a", "out": "$.y", "on_timeout": "fail", "deadline": 1},
+            {"wait": 60},
+            {"wait": {"until": "'2030-01-31T08:00:00Z'"}},
+            {"wait": {"signal": "a.b-c:1_"}, "out": "$.y"},
         ],
         agents={"a": "pkg.mod:fn", "b": {"kind": "subprocess", "spec": {"program": "x"}}},
     ),
@@ -142,6 +160,10 @@ BAD = {
     "bad join": blueprint({"fanout": "$.x", "bind": "$.i", "body": [], "out": "$.o", "join": "some"}),
     "no branches": blueprint({"parallel": {"branches": {}, "out": "$.p"}}),
     "bad retry": blueprint({**STEP, "retry": {"max_attempts": 0}}),
+    "no audience": blueprint({"ask": "$.q", "audience": [], "out": "$.y"}),
+    "bad audience": blueprint({"ask": "$.q", "audience": "lead", "out": "$.y"}),
+    "bad on_timeout": blueprint({"ask": "$.q", "audience": "senior", "out": "$.y", "on_timeout": {"x": 1}}),
+    "bad signal": blueprint({"kind": "wait", "signal": "two words"}),
     "not a callable": blueprint([], agents={"a": "not python"}),
     "bad choice": blueprint([], check_policy="loud"),
     "file with more": blueprint([], metadata={"description": {"$file": "x", "y": 1}}),
@@ -200,7 +222,20 @@ flows = st.recursive(
         out=paths,
         opt_timeout=st.just(3),
         opt_retry=st.just({"on": ["error"]}),
-    ),
+        opt_skip_if=exprs,
+    )
+    | node(
+        "ask",
+        question=exprs,
+        audience=st.sampled_from(["senior", "seat:a", ["principal:a", "role:senior"]]),
+        out=paths,
+        opt_schema=st.just({"type": "string"}),
+        opt_on_timeout=st.sampled_from(["fail", {"value": [1]}]),
+        opt_approval=st.booleans(),
+    )
+    | node("wait", **{"for": exprs})
+    | node("wait", until=exprs)
+    | node("wait", signal=st.just("go"), opt_out=paths),
     lambda inner: (
         st.lists(inner, max_size=2)
         | node("seq", children=st.lists(inner, max_size=2))
