@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 import skep.testing
-from machines import fanout, let, loop, parallel, seq, step, try_
+from machines import ask, fanout, let, loop, parallel, seq, step, try_, wait
 from skep.core.outputs import final
 from skep.errors import BadSyntax, BadValue, ConfigError, NotRegistered, RunFailed
 from skep.flow.blueprint import parse_blueprint
@@ -129,3 +129,40 @@ def test_the_facade_has_nothing_else():
     assert set(skep.testing.__all__) == {FakeClock.__name__, run_pure.__name__}
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = skep.testing.nothing
+
+
+# -- questions, time and signals ---------------------------------------------------------------
+
+
+def test_questions_are_answered_by_a_function():
+    flow = fanout(ask("$.item", audience="seat:lead"))
+    ctx = run_pure(flow, {"items": ["a", "b"]}, {}, answer=lambda want: (want.question, want.audience[0]))
+    assert ctx["out"] == [["a", "seat:lead"], ["b", "seat:lead"]]
+    with pytest.raises(ConfigError, match="asks a question"):
+        run_pure(flow, {"items": ["a"]}, {})
+
+
+def test_a_timeout_error_is_the_deadline():
+    def late(_):
+        raise TimeoutError
+
+    assert run_pure(ask(on_timeout={"value": False}), {}, {}, answer=late) == {"r": False}
+    assert run_pure(try_(ask()), {}, {}, answer=late) == {"err": "nobody has answered in time"}
+
+
+def test_time_jumps_to_the_next_timer_when_nothing_else_is_left():
+    waits = {"long": wait(for_="60"), "short": seq(wait(for_="1"), wait(for_="2")), "date": wait(until="100")}
+    assert run_pure(parallel(waits, "race", "1"), {}, {}) == {"out": {"short": 1}}
+    slow = {"work": seq(step(), step()), "late": wait(for_="0")}
+    assert run_pure(parallel(slow, "race", "1"), {}, {"a": lambda _: 1}) == {"out": {"work": 1}}
+    nested = seq(parallel({"a": wait(for_="1"), "b": wait(for_="5")}, "race", "1"), wait(for_="10"))
+    assert run_pure(nested, {}, {}) == {"out": {"a": 1}}
+
+
+def test_signals_are_there_from_the_start():
+    flow = fanout(wait(signal="go", out="$.r"))
+    signals = [("go", 1), ("other", 0), ("go", 2)]
+    assert run_pure(flow, {"items": [0, 0]}, {}, signals=signals)["out"] == [1, 2]
+    with pytest.raises(ConfigError, match="does not come") as caught:
+        run_pure(flow, {"items": [0, 0]}, {}, signals=[("go", 1)])
+    assert caught.value.where == "0[1]"
