@@ -6,7 +6,21 @@ from itertools import permutations
 
 import pytest
 
-from machines import Drive, ask, branch, expr, fanout, let, loop, parallel, seq, step, try_, wait
+from machines import (
+    Drive,
+    ask,
+    branch,
+    expr,
+    fanout,
+    let,
+    loop,
+    parallel,
+    seq,
+    step,
+    through_json,
+    try_,
+    wait,
+)
 from skep.core.questions import question_digest
 from skep.errors import BlueprintError, InvalidTransition, ReplayDiverged
 from skep.flow import nodes
@@ -364,3 +378,30 @@ def test_paths_are_written_where_told():
     drive = Drive(nodes.Wait(signal="go", out=parse_path("$.deep.down")))
     drive.signal("go", [1])
     assert drive.ctx == {"deep": {"down": [1]}}
+
+
+def test_a_question_deeper_than_a_value_may_be_ends_the_run():
+    drive = Drive(try_(ask("[$.x]")), {"x": [[1]]}, Limits(max_value_depth=2))
+    assert "max_value_depth" in drive.error["message"]
+
+
+# -- what is dumped and told -------------------------------------------------------------------
+
+
+def test_a_dump_stays_as_it_is_while_the_machine_goes_on():
+    drive = Drive(parallel({"go": GO, "stop": wait(signal="stop")}))
+    drive.signal("early", 1)
+    dump = drive.machine.dump()
+    before = through_json(dump)
+    twin = Machine.load(drive.program, dump)
+    for machine in (drive.machine, twin):
+        machine.feed(Signalled("early", 2))
+        machine.feed(Signalled("go", 3))
+    assert dump == before
+
+
+def test_what_is_withdrawn_is_said_once():
+    race = parallel({"ask": ask(), "time": wait(for_="60")}, "race", "1")
+    drive = Drive(seq(race, race))
+    assert drive.answer("0/ask").withdrawn == ("0/time",)
+    assert drive.fire("1/time").withdrawn == ("1/ask",)

@@ -56,6 +56,7 @@ def test_a_moment_is_milliseconds_since_the_epoch(value, ms):
         {},
         1_896_073_200_000,
         1e300,
+        1.7e308,
         "",
         "tomorrow",
         "2030-01-31",
