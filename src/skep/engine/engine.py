@@ -13,21 +13,26 @@ from typing import Any, cast
 from skep import values
 from skep.clock import Clock
 from skep.core import events as ev
+from skep.core.tasks import TaskState
 from skep.engine.acts import Acts
 from skep.engine.background import Background
 from skep.engine.dispatch import SHUTDOWN, Dispatcher, Job
+from skep.engine.elsewhere import Delivered, Elsewhere
 from skep.engine.handle import RunHandle
 from skep.engine.inbox import InboxPump
 from skep.engine.info import ENDED, RunInfo
 from skep.engine.keys import KeyRing
 from skep.engine.ledger import Ledger
 from skep.engine.plan import Planner
+from skep.engine.question_acts import QuestionActs
+from skep.engine.questions import Questions
 from skep.engine.reading import find_run, read_run, run_events
 from skep.engine.recovery import recover
 from skep.engine.run import RunDriver
 from skep.engine.subscriptions import Subscription, Subscriptions
 from skep.engine.threadsafe import ThreadSafe
-from skep.engine.tokens import TokenOffice
+from skep.engine.token_acts import TokenActs
+from skep.engine.tokens import Bearer, TokenOffice
 from skep.errors import (
     BadValue,
     EngineError,
@@ -51,7 +56,7 @@ MAX_TIMEOUT = 10 * 365 * 24 * 3600.0
 """Seconds that a run may be given."""
 
 
-class Engine(Acts):
+class Engine(Acts, QuestionActs, TokenActs):
     """Runs Blueprints durably. `skep.Engine.open` makes one; every method belongs to its event loop."""
 
     def __init__(
@@ -62,7 +67,11 @@ class Engine(Acts):
         self.limits = limits
         self.ledger = Ledger(journal, clock, limits)
         self.subscriptions = Subscriptions(limits.subscriber_queue)
-        self.dispatcher = Dispatcher(self.ledger, TokenOffice(self.ledger, ring), self.subscriptions)
+        self.questions = Questions(self.ledger, self.commit_to, self._task_told)
+        self.elsewhere = Elsewhere(self.ledger)
+        self.dispatcher = Dispatcher(
+            self.ledger, TokenOffice(self.ledger, ring), self.subscriptions, self.questions
+        )
         self.drivers: dict[str, RunDriver] = {}
         self.threadsafe: ThreadSafe
         self.unrecovered: dict[str, SkepError] = {}
@@ -87,6 +96,7 @@ class Engine(Acts):
         if not self._open:
             return
         self._open = False
+        self.questions.stop()
         for job in tuple(self._session_jobs.values()):
             job.cancel.cancel(SHUTDOWN)
         try:
@@ -188,8 +198,24 @@ class Engine(Acts):
                     raise InvalidTransition(what, fix="only an interrupted run goes on; start a new one")
                 driver = await recover(self, row.run_id)
                 self.unrecovered.pop(row.run_id, None)
+                await self._inbox.take()
         await self.ledger.flushed()
         return RunHandle(self, driver)
+
+    async def cancel_run(self, token: Bearer | None, run_id: str, reason: str = "cancelled") -> Delivered:
+        """Ask any open run of the store to end; returns when that is recorded, or left for its next owner.
+
+        Raises:
+            RunNotFound, InvalidTransition: there is no such run, or it has ended.
+        """
+        await self.admit(token, "cancel_run", run=run_id)
+        values.check_text(reason, "reason", 200)
+        driver = self.drivers.get(run_id)
+        if driver is None:
+            return await self.elsewhere.send(run_id, {"kind": "cancel", "reason": reason})
+        driver.cancel(reason)
+        await self.ledger.flushed()
+        return Delivered(driver.log, acted=True)
 
     async def recover_all(self) -> None:
         """Take up every open run whose owner is gone; what cannot be taken up is logged and kept in `unrecovered`."""
@@ -258,10 +284,23 @@ class Engine(Acts):
         driver.finished.add_done_callback(lambda _: self._run_ended(driver))
         self._inbox.start()
 
+    def _task_told(self, task: TaskState) -> None:
+        """A task was suspended, or its last question has ended."""
+        job = self.find_job(task)
+        if task.live and job is not None:
+            self.dispatcher.time(job)
+        driver = self.drivers.get(task.run_id) if task.run_id else None
+        if driver is not None and task.status == "pending":
+            driver.go_on(task)
+        if driver is not None:
+            driver.attempts.launch()
+
     def forget_run(self, run_id: str) -> None:
         """Drop what a failed recovery left in the state."""
         state = self.ledger.state
-        state.runs.pop(run_id, None)
+        run = state.runs.pop(run_id, None)
+        for key in run.questions if run is not None else ():
+            state.questions.pop(key, None)
         for task in [task for task in state.tasks.values() if task.run_id == run_id]:
             state.end_attempt(task)
             del state.tasks[task.id]

@@ -23,7 +23,8 @@ from skep.core.tokens import (
 )
 from skep.engine.keys import KeyRing, check_known
 from skep.engine.ledger import Ledger
-from skep.engine.lineage import Lineage
+from skep.engine.lineage import Line, Lineage
+from skep.engine.token_logs import TokenLogs
 from skep.errors import BadSignature, TokenExpired, TokenNotFound, TokenTaskMismatch
 
 VERIFIED = 1_024
@@ -58,6 +59,7 @@ class TokenOffice:
 
     def __init__(self, ledger: Ledger, ring: KeyRing) -> None:
         self.ring = ring
+        self.logs = TokenLogs(ledger)
         self._ledger = ledger
         self._lineage = Lineage(ledger)
         self._verified: dict[str, CapToken] = {}
@@ -153,16 +155,30 @@ class TokenOffice:
                 self._spend(line.limited)
         return record
 
-    def authentic(self, text: str) -> CapToken:
-        """The claims of a token whose signature is good and that has not expired; nothing else is checked.
+    async def known(self, bearer: Bearer) -> None:
+        """Have the record of a token that another process made, or this one before it was started again.
+
+        For every act that may wait: afterwards `check` finds what there is to be found. A text whose signature is
+        not good is looked for nowhere. Handles are known when their run is.
 
         Raises:
-            BadSignature, TokenExpired: it is not.
+            BadSignature, TokenExpired: as `check`.
         """
-        now = self._ledger.now()
-        token = self._authentic(text, now)
-        _check_time(now, token.expire_at * 1000)
-        return token
+        if type(bearer) is str and not is_handle(bearer):
+            now = self._ledger.now()
+            token = self._authentic(bearer, now)
+            _check_time(now, token.expire_at * 1000)
+            await self.logs.learn(token.nonce)
+
+    def nonce(self, bearer: Bearer) -> str:
+        """What keys the record of a bearer that `check` has let through."""
+        if type(bearer) is str and not is_handle(bearer):
+            return self._authentic(bearer, self._ledger.now()).nonce
+        return self._nonce(bearer)
+
+    def line(self, nonce: str) -> Line:
+        """What a token in force comes from."""
+        return self._lineage.of(nonce, self.record(nonce))
 
     def record(self, nonce: str) -> TokenRecord:
         """The record in force, in this process.
@@ -242,6 +258,8 @@ class TokenOffice:
         raise TokenTaskMismatch(str(record.task_id), task_id)
 
     def _spend(self, limited: list[tuple[str, TokenRecord]]) -> None:
+        for _, record in limited:
+            self.logs.check_owned(record)
         now = self._ledger.now()
         for nonce, record in limited:
             self._ledger.commit(f"session:{record.session_id}", (ev.TokenUsed(at=now, nonce=nonce),))

@@ -20,13 +20,13 @@ PROCESS = {
     "start_up": "is the engine's life",
     "close": "is the engine's life",
     "adopt": "is between the engine and its runs",
+    "revoke_here": "is between the engine and its inbox",
     "forget_run": "is between the engine and its runs",
 }
 """Public methods that are nobody's act: only who holds the process calls them."""
 
 TO_COME = {
     "answer",
-    "attenuate",
     "await_resume",
     "cancel_run",
     "claim",
@@ -37,11 +37,9 @@ TO_COME = {
     "heartbeat",
     "inject_directive",
     "list_questions",
-    "list_tokens",
     "list_work",
     "mark_blocked",
     "mark_pass",
-    "mint_token",
     "mint_worker_token",
     "override_verdict",
     "pause_loop",
@@ -53,8 +51,6 @@ TO_COME = {
     "renew",
     "resume",
     "resume_loop",
-    "revoke",
-    "rotate_keys",
     "set_resource",
     "signal",
     "takeover",

@@ -1,0 +1,128 @@
+"""The logs that tokens stand in: taken up when somebody shows a token that this process has not seen.
+
+Each token minted or attached stands in the log of a session. Who owns that log counts the token's uses and records
+its end; another process only reads it, anew at every look, so that it sees those ends too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from skep.core import events as ev
+from skep.core.session_folds import HANDLERS
+from skep.core.tokens import TokenRecord
+from skep.engine.ledger import Ledger
+from skep.errors import LimitExceeded, RunOwned
+from skep.journal.base import Recorded
+
+
+class TokenLogs:
+    """Which logs of sessions this process owns or follows."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._followed: set[str] = set()
+        self._busy = asyncio.Lock()
+        self.owned: set[str] = set()
+
+    async def learn(self, nonce: str) -> None:
+        """Have the record of a token, and of all that it was narrowed from, as they stand now."""
+        state = self._ledger.state
+        for _ in range(self._ledger.limits.token_depth + 2):
+            record = state.token_record(nonce)
+            if record is None:
+                await self._find(nonce)
+                record = state.token_record(nonce)
+            elif (log := _log_of(record)) in self._followed:
+                await self._catch_up(log)
+            if record is None or record.parent is None:
+                return
+            nonce = record.parent
+
+    async def begin(self, log: str) -> None:
+        """Own a new log; nobody has it yet."""
+        self._make_room()
+        await self._ledger.journal.acquire(log)
+        self.owned.add(log)
+
+    async def own(self, log: str) -> bool:
+        """Try to own a log, with all that stands in it; false when another live process does."""
+        async with self._busy:
+            return await self._take(log)
+
+    def check_owned(self, record: TokenRecord) -> None:
+        """Raises `RunOwned` when the uses of this token are another process's to count."""
+        if _log_of(record) in self._followed:
+            raise RunOwned(
+                "the uses of this token are counted by another process",
+                fix="use it there, or end that process",
+            )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _find(self, nonce: str) -> None:
+        entry = await self._ledger.journal.find("token", nonce)
+        if entry is None:
+            return
+        self._make_room()
+        async with self._busy:
+            await self._take(entry.log)
+
+    async def _take(self, log: str) -> bool:
+        if log in self.owned:
+            return True
+        if self._ledger.version(log) and log not in self._followed:
+            return True
+        try:
+            await self._ledger.journal.acquire(log)
+        except RunOwned:
+            self._followed.add(log)
+            await self._read_on(log)
+            return False
+        await self._read_on(log)
+        self._followed.discard(log)
+        self.owned.add(log)
+        return True
+
+    async def _catch_up(self, log: str) -> None:
+        async with self._busy:
+            await self._read_on(log)
+
+    async def _read_on(self, log: str) -> None:
+        ledger = self._ledger
+        while page := await ledger.journal.read(log, ledger.version(log)):
+            for recorded in page:
+                self._fold(recorded)
+
+    def _fold(self, recorded: Recorded) -> None:
+        """What was started in the session is not taken up with its token."""
+        if type(recorded.event) in HANDLERS:
+            self._ledger.replay(recorded.log, recorded.version, recorded.event, _nobody)
+        else:
+            self._ledger.pass_over(recorded.log, recorded.version)
+
+    def _make_room(self) -> None:
+        """Forget tokens that have expired when there are too many; they are found again in their logs."""
+        tokens, limit = self._ledger.state.tokens, self._ledger.limits.max_tokens
+        if len(tokens) < limit:
+            return
+        now = self._ledger.now()
+        for nonce, record in [*tokens.items()]:
+            if record.expire_at <= now:
+                del tokens[nonce]
+                self._let_go(_log_of(record))
+        if len(tokens) >= limit:
+            raise LimitExceeded("max_tokens", limit, where="tokens", fix="revoke some, or let them expire")
+
+    def _let_go(self, log: str) -> None:
+        if log in self._followed:
+            self._followed.discard(log)
+            self._ledger.forget(log)
+
+
+def _log_of(record: TokenRecord) -> str:
+    return f"session:{record.session_id}"
+
+
+def _nobody(_event: ev.Event, _task: object) -> None:
+    """Nobody watches what was recorded long ago."""
