@@ -141,7 +141,7 @@ class Ended(Struct, frozen=True):
     reason: str | None = None
 
 
-class Changes(Struct, frozen=True):
+class Changes(Struct, frozen=True, gc=False):
     """What one `feed` changed: new wants in program order, keys no longer wanted, the end.
 
     The end of a `dropped` step is awaited; a `withdrawn` question, timer or signal is forgotten at once.
