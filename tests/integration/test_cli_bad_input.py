@@ -190,3 +190,36 @@ def test_lint_runs_the_modules_of_agents_only_when_it_is_asked_to(skep):
     (problem,) = skep.json("lint", "loud.yaml", "--import")["problems"]
     assert (problem["code"], problem["line"]) == ("E-CALLABLE", 2)
     assert "importing loud raised ValueError: bad day (loud.py, line 2)" in problem["message"]
+
+
+def test_what_a_worker_prints_is_not_among_the_objects(skep):
+    skep.write("loud.py", "print('imported')\ndef f(n: int) -> int:\n    print('called')\n    return n\n")
+    skep.write("loud.yaml", "id: x\nagents: {a: loud:f}\nflow: " + STEP)
+    done = skep("run", "loud.yaml", "--input", "n=1", "--json")
+    assert json.loads(done.stdout)["result"] == {"n": 1}
+    assert done.stderr.splitlines() == ["imported", "called"]
+    assert "called\n" in skep("run", "loud.yaml", "--input", "n=1").stdout
+
+
+def test_a_module_that_raises_past_every_except_is_one_line(skep):
+    skep.write("base.py", "raise BaseException('top')\n")
+    skep.write("base.yaml", "id: x\nagents: {a: base:f}\nflow: " + STEP)
+    done = skep("run", "base.yaml", "--input", "n=1")
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert "BaseException: top" in line
+    assert skep.runs() == 0
+
+
+@pytest.mark.parametrize("command", [("run", "double.yaml"), ("ps",), ("doctor",)])
+def test_an_empty_address_is_not_the_default_store(skep, command):
+    done = skep(*command, "--store", "")
+    assert done.returncode == (1 if command == ("doctor",) else 2)
+    assert "no store for ''" in done.stdout + done.stderr
+    assert skep.runs() == 0
+
+
+def test_a_nul_in_a_document_has_a_remedy(skep):
+    (skep.folder / "bad.yaml").write_bytes(b"id: x\0y\nflow: []\n")
+    (line,) = skep("run", "bad.yaml").stderr.splitlines()
+    assert "control characters are not allowed (save it as plain text without them)" in line

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from skep.cli import demo, doctor, events, lint, new, ps, resume, run, schema, show
+from skep.cli import demo, doctor, events, lint, new, ps, resume, run, schema, show, token
 from skep.cli.reader import ReaderGone
 
 _EPILOG = (
@@ -74,3 +74,8 @@ COMMANDS = {
 
 for name, command in COMMANDS.items():
     app.command(name)(command)
+
+GROUPS = {"token": token.app}
+
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)

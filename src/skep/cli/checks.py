@@ -41,7 +41,7 @@ def machine_checks() -> list[Check]:
 async def store_check(url: str | None) -> Check:
     """Whether the store opens; one that is not there yet is not made."""
     try:
-        address = url or default_store(home_path())
+        address = default_store(home_path()) if url is None else url
         if address.startswith("sqlite:") and not _file_of(address).exists():
             return Check("store", ok=True, detail=f"{address} is not there yet; the first run makes it")
         return Check("store", ok=True, detail=f"{address}, {await _runs(address)}")

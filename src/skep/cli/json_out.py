@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Generator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 import msgspec
 
@@ -16,7 +18,22 @@ def json_text(value: Any) -> str:
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+_reserved: list[TextIO] = []
+
+
+@contextmanager
+def reserved() -> Generator[None]:
+    """Meanwhile stdout is for `print_json` alone: what Python workers print goes to stderr."""
+    _reserved.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _reserved.pop()
+
+
 def print_json(value: Any) -> None:
     """One line on stdout."""
-    sys.stdout.write(json_text(value) + "\n")
-    sys.stdout.flush()
+    stdout = _reserved[-1] if _reserved else sys.stdout
+    stdout.write(json_text(value) + "\n")
+    stdout.flush()

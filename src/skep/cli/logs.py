@@ -31,7 +31,7 @@ def _hold(record: logging.LogRecord) -> bool:
     return False
 
 
-def tell_held(error: Exception | None) -> None:
+def tell_held(error: BaseException | None) -> None:
     """Log what was kept back, unless `error`, with which the command ends, tells it."""
     if not isinstance(error, JournalFailed):
         for handler in logging.getLogger("skep").handlers:

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error is one line, with `--traceback` all of it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     full = TRACEBACK in words
-    problem: Exception | None = None
+    problem: BaseException | None = None
     if full:
         words.remove(TRACEBACK)
     _prepare()
@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         code = exits.DONE
     except KeyboardInterrupt:
         code = exits.CANCELLED
-    except Exception as error:  # noqa: BLE001 - the program's outermost edge; all of it is reported
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the outermost edge: an imported module may raise anything
         if full:
             import traceback
 
@@ -73,7 +75,7 @@ def _offer_own_tools() -> None:
         os.environ["PATH"] = f"{tools}{os.pathsep}{path}"
 
 
-def _report(error: Exception, *, as_json: bool) -> int:
+def _report(error: BaseException, *, as_json: bool) -> int:
     """Print one line for `error`; returns the exit code."""
     if isinstance(error, Abort):
         return exits.CANCELLED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, cast
 
-from skep.cli.json_out import json_text, print_json
+from skep.cli.json_out import json_text, print_json, reserved
 from skep.cli.text import visible
 from skep.errors import SkepError
 
@@ -32,10 +32,11 @@ class Report:
 
 @contextmanager
 def reported(as_json: bool) -> Generator[Report]:
-    """With `--json`, an error that leaves the block is an object on stdout, too."""
+    """With `--json` nothing but objects comes to stdout; an error that leaves the block is one, too."""
     report = Report(as_json=as_json)
     try:
-        yield report
+        with reserved() if as_json else nullcontext():
+            yield report
     except SkepError as error:
         if as_json:
             ended = report.ended

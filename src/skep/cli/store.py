@@ -26,7 +26,8 @@ async def open_engine(url: str | None) -> AsyncGenerator[Engine, None]:
 
     logs.to_stderr()
     home = open_home()
-    async with host.Engine.open(url or default_store(home), recover="none", home=home) as engine:
+    address = default_store(home) if url is None else url
+    async with host.Engine.open(address, recover="none", home=home) as engine:
         yield engine
 
 

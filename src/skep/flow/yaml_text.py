@@ -60,7 +60,9 @@ def read_yaml(text: str, limits: Limits, depth: int, where: str, lines: dict[str
         line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise BadSyntax(f"not YAML: {error.problem or error.context}", where=where + line) from error
     except yaml.YAMLError as error:
-        raise BadSyntax(f"not YAML: {str(error).splitlines()[0]}", where=where) from error
+        raise BadSyntax(
+            f"not YAML: {str(error).splitlines()[0]}", where=where, fix="save it as plain text without them"
+        ) from error
     return builder.result()
 
 
