@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from skep.cli import exits
-from skep.cli.app import COMMANDS, app
+from skep.cli.app import COMMANDS, GROUPS, app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
@@ -28,6 +28,19 @@ def test_the_options_are_those_of_the_program():
     }
 
 
+def test_the_options_of_a_group_are_those_of_the_program():
+    told = {
+        name: set(re.findall(r"--\w[\w-]*", options))
+        for name, options in re.findall(
+            r"^\| `skep token (\w+).*?` \|(.*?)\|", section("Tokens"), re.MULTILINE
+        )
+    }
+    assert told == {
+        name: {word for option in command.params for word in option.opts if word.startswith("-")}
+        for name, command in get_command(app).commands["token"].commands.items()
+    }
+
+
 def test_every_option_but_the_plain_ones_is_explained():
     table, _, text = section("Options").partition("\n\n- ")
     assert table
@@ -36,7 +49,7 @@ def test_every_option_but_the_plain_ones_is_explained():
 
 
 def test_every_command_has_its_line():
-    assert set(re.findall(r"`skep (\w+)", PAGE.partition("\n## ")[0])) == set(COMMANDS)
+    assert set(re.findall(r"`skep (\w+)", PAGE.partition("\n## ")[0])) == {*COMMANDS, *GROUPS}
 
 
 def test_the_exit_codes_are_those_of_the_program():

@@ -32,6 +32,7 @@ from skep.engine.run import RunDriver
 from skep.engine.subscriptions import Subscription, Subscriptions
 from skep.engine.threadsafe import ThreadSafe
 from skep.engine.token_acts import TokenActs
+from skep.engine.token_inbox import TokenInbox
 from skep.engine.tokens import Bearer, TokenOffice
 from skep.errors import (
     BadValue,
@@ -80,6 +81,7 @@ class Engine(Acts, QuestionActs, TokenActs):
         self._recovering = asyncio.Lock()
         self._inbox = InboxPump(self)
         self.background = Background()
+        self.dispatcher.tokens.logs.on_owned = TokenInbox(self, self.background).start
         self._open = False
 
     # -- life ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ its end; another process only reads it, anew at every look, so that it sees thos
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from skep.core import events as ev
 from skep.core.session_folds import HANDLERS
@@ -24,6 +25,8 @@ class TokenLogs:
         self._followed: set[str] = set()
         self._busy = asyncio.Lock()
         self.owned: set[str] = set()
+        self.on_owned: Callable[[], None] = _nothing
+        """Told when a log was added to `owned`."""
 
     async def learn(self, nonce: str) -> None:
         """Have the record of a token, and of all that it was narrowed from, as they stand now."""
@@ -43,7 +46,7 @@ class TokenLogs:
         """Own a new log; nobody has it yet."""
         self._make_room()
         await self._ledger.journal.acquire(log)
-        self.owned.add(log)
+        self._add(log)
 
     async def own(self, log: str) -> bool:
         """Try to own a log, with all that stands in it; false when another live process does."""
@@ -81,8 +84,12 @@ class TokenLogs:
             return False
         await self._read_on(log)
         self._followed.discard(log)
-        self.owned.add(log)
+        self._add(log)
         return True
+
+    def _add(self, log: str) -> None:
+        self.owned.add(log)
+        self.on_owned()
 
     async def _catch_up(self, log: str) -> None:
         async with self._busy:
@@ -122,6 +129,10 @@ class TokenLogs:
 
 def _log_of(record: TokenRecord) -> str:
     return f"session:{record.session_id}"
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _nobody(_event: ev.Event, _task: object) -> None:
