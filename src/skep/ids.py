@@ -15,6 +15,7 @@ TASK = "T-"
 RUN = "run-"
 SESSION = "S-"
 WORKER = "W-"
+RESUME_KEY = "R-"
 
 
 def id_source() -> Callable[[str], str]:
@@ -50,3 +51,8 @@ class _Nonces:
 
 
 new_nonce = _Nonces()
+
+
+def new_key() -> str:
+    """A resume key that nobody guesses; those of a task's own questions are made of its id."""
+    return f"{RESUME_KEY}{new_nonce()[:24]}"

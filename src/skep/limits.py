@@ -42,6 +42,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Recorded outputs of one attempt."""
     max_asks: int = 10_000
     """Questions of one task."""
+    max_question_bytes: int = 1 * MIB
+    """A question, encoded as JSON; an answer likewise."""
+    ended_questions: int = 1_000
+    """Ended questions whose end is remembered without a look into the store."""
     max_audience: int = 16
     """Alternatives in one question's audience."""
     max_signals: int = 1_000

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from skep.core import events as ev
 
-Kind = Literal["question", "token", "handle"]
-"""Open questions by their key, live tokens by their nonce, handles of pull workers by their digest."""
+Kind = Literal["question", "closed", "token", "handle"]
+"""Open questions, and ended ones until their run ends, by key; live tokens by nonce; handles by digest."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -54,9 +54,16 @@ def _handed_over(event: ev.WorkClaimed | ev.WorkReleased) -> tuple[Removed, ...]
     return (Removed("handle", event.key),)
 
 
+def _kept(event: ev.QuestionAnswered | ev.QuestionClosed) -> Added:
+    return Added("closed", event.key, event.key)
+
+
 _ADDS: dict[type[ev.Event], Callable[[Any], Added]] = {
     ev.QuestionAsked: _asked,
     ev.SeniorQueried: _asked,
+    ev.QuestionAnswered: _kept,
+    ev.SeniorAnswered: _kept,
+    ev.QuestionClosed: _kept,
     ev.SessionAttached: _issued,
     ev.TokenMinted: _issued,
     ev.WorkClaimed: lambda event: Added("handle", event.handle, event.key),

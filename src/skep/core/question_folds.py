@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from skep.core.tasks import TaskState
 
 
-def _asked(state: EngineState, e: ev.QuestionAsked) -> None:
-    question = QuestionState(
+def question_of(e: ev.QuestionAsked) -> QuestionState:
+    """The open question that `e` makes."""
+    return QuestionState(
         key=e.key,
         log=f"run:{e.run_id}" if e.run_id else f"session:{e.session_id}",
         what=e.what,
@@ -35,12 +36,18 @@ def _asked(state: EngineState, e: ev.QuestionAsked) -> None:
         allow_self=e.allow_self,
         by=e.by,
     )
+
+
+def _asked(state: EngineState, e: ev.QuestionAsked) -> None:
+    question = question_of(e)
     state.questions[e.key] = question
     run = state.runs.get(e.run_id) if e.run_id else None
     if run is not None:
         run.questions[e.key] = e.what
         if e.step_key is not None:
             run.asks[e.step_key] = e.key
+        elif e.task_id is not None:
+            run.asking[e.task_id] = run.asking.get(e.task_id, 0) + 1
     if e.task_id is not None:
         _of_task(state.tasks[e.task_id], e)
 
@@ -78,6 +85,10 @@ def _ended(state: EngineState, key: str) -> Asked | None:
         run.questions.pop(key, None)
         if question.step_key is not None and run.asks.get(question.step_key) == key:
             del run.asks[question.step_key]
+        elif question.task_id is not None:
+            run.asking[question.task_id] -= 1
+            if run.asking[question.task_id] == 0:
+                del run.asking[question.task_id]
     task = state.tasks.get(question.task_id) if question.task_id else None
     if task is None:
         return None

@@ -72,7 +72,7 @@ class Answerer(Struct, frozen=True, kw_only=True):
     """Who wants to answer, as the authority sees it; `seats` null: any seat."""
 
     principal: str
-    role: str
+    roles: frozenset[str]
     seats: frozenset[str] | None = frozenset()
     session_id: str | None = None
     run_id: str | None = None
@@ -206,7 +206,7 @@ def check_may_answer(
 def _asked_itself(question: QuestionState, who: Answerer, holder: Claim | None) -> bool:
     if question.by is not None and question.by == who.principal:
         return True
-    if who.role == "worker" and who.run_id == question.run_id:
+    if "worker" in who.roles and who.run_id == question.run_id:
         return True
     return holder is not None and holder.session_id is not None and holder.session_id == who.session_id
 
@@ -214,7 +214,7 @@ def _asked_itself(question: QuestionState, who: Answerer, holder: Claim | None) 
 def _is_addressed(audience: str, who: Answerer) -> bool:
     kind, _, name = audience.partition(":")
     if kind == "role":
-        return who.role == name
+        return name in who.roles
     if kind == "seat":
         return who.seats is None or name in who.seats
     return kind == "principal" and who.principal == name

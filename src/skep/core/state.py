@@ -53,8 +53,8 @@ class RunState(Struct, kw_only=True):
     """Its open questions by key, those of its tasks included."""
     asks: dict[str, str] = field(default_factory=dict)
     """Open questions of `ask` nodes by step key."""
-    timers: dict[str, int] = field(default_factory=dict)
-    """When the `wait` nodes that wait for a time go on, by step key."""
+    asking: dict[str, int] = field(default_factory=dict)
+    """How many questions each task that waits for an answer has open."""
     resources: dict[str, ContentRef] = field(default_factory=dict)
 
 
@@ -177,16 +177,8 @@ def _run_finished(state: EngineState, e: ev.RunFinished) -> None:
         del state.tokens[run.nonce]
 
 
-def _timer_started(state: EngineState, e: ev.TimerStarted) -> None:
-    state.runs[e.run_id].timers[e.key] = e.due
-
-
-def _timer_fired(state: EngineState, e: ev.TimerFired) -> None:
-    state.runs[e.run_id].timers.pop(e.key, None)
-
-
-def _signal_received(state: EngineState, e: ev.SignalReceived) -> None:
-    """Which node takes it, or that it is kept, is the machine's to say."""
+def _for_the_machine(state: EngineState, e: ev.Event) -> None:
+    """A timer or a signal: which node it moves on, and what is kept of it, is the machine's to say."""
 
 
 def _resource_set(state: EngineState, e: ev.ResourceSet) -> None:
@@ -329,9 +321,9 @@ HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
     ev.TaskBlocked: _task_blocked,
     ev.TaskTimeout: _task_timeout,
     ev.TaskCancelled: _task_cancelled,
-    ev.TimerStarted: _timer_started,
-    ev.TimerFired: _timer_fired,
-    ev.SignalReceived: _signal_received,
+    ev.TimerStarted: _for_the_machine,
+    ev.TimerFired: _for_the_machine,
+    ev.SignalReceived: _for_the_machine,
     ev.ResourceSet: _resource_set,
     ev.LoopPaused: _loop_paused,
     ev.LoopResumed: _loop_resumed,

@@ -290,11 +290,14 @@ def cancel_task(task: TaskState, at: int) -> tuple[ev.Event, ...]:
     return (cancelled,)
 
 
-def request_cancel(state: EngineState, run_id: str, reason: str, at: int) -> tuple[ev.Event, ...]:
-    """Ask an open run to end; a second request changes nothing."""
+def request_cancel(
+    state: EngineState, run_id: str, reason: str, at: int, request: str | None = None
+) -> tuple[ev.Event, ...]:
+    """Ask an open run to end; a second request changes nothing. `request` is that of an inbox message."""
     if state.runs[run_id].cancel_reason is not None:
         return ()
-    return (ev.RunCancelRequested(at=at, run_id=run_id, reason=values.clean_text(reason)),)
+    reason = values.clean_text(reason)
+    return (ev.RunCancelRequested(at=at, run_id=run_id, reason=reason, request=request),)
 
 
 def _completed(task: TaskState, at: int, failure: Failure, retry_at: int | None = None) -> ev.Event:

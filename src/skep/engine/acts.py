@@ -13,11 +13,13 @@ from skep.core import events as ev
 from skep.core import outcomes, transitions
 from skep.core.outputs import OutputEvent
 from skep.core.roles import PUBLISHED_GATE, Role
-from skep.core.tasks import TaskState
+from skep.core.tasks import SETTLED, TaskState
 from skep.core.tokens import TokenRecord
 from skep.core.transitions import Failure
 from skep.engine.dispatch import SHUTDOWN, Job
+from skep.engine.guarded import Guarded
 from skep.engine.history import output_tail, settled_task
+from skep.engine.question_acts import seconds
 from skep.errors import (
     DispatchFailed,
     InvalidTransition,
@@ -30,27 +32,16 @@ from skep.errors import (
 from skep.ids import new_id, new_nonce
 
 if TYPE_CHECKING:
-    from skep.engine.background import Background
-    from skep.engine.dispatch import Dispatcher
-    from skep.engine.ledger import Ledger
-    from skep.engine.plan import Planner, Route
-    from skep.engine.run import RunDriver
-    from skep.limits import Limits
+    from skep.engine.plan import Route
+    from skep.engine.tokens import Bearer
 
 
 MAX_TTL = 10 * 365 * 24 * 3600.0
 """Seconds that a session's token may live."""
 
 
-class Acts:
+class Acts(Guarded):
     """Sessions and tasks as methods; a base of `Engine`, which has the rest."""
-
-    ledger: Ledger
-    dispatcher: Dispatcher
-    planner: Planner
-    limits: Limits
-    drivers: dict[str, RunDriver]
-    background: Background
 
     async def attach(
         self, operator_id: str, role: Role, *, ttl: float = 3600.0, max_uses: int | None = None
@@ -80,11 +71,11 @@ class Acts:
         await self.ledger.flushed()
         return self.dispatcher.tokens.issue(event.nonce, now)
 
-    def verify_token(self, token: str, verb: str, task_id: str | None = None) -> TokenRecord:
+    def verify_token(self, token: Bearer, verb: str, task_id: str | None = None) -> TokenRecord:
         """Check a token for `verb`, for one task when given; spends a use. Raises as `TokenOffice.verify`."""
         return self.dispatcher.tokens.verify(token, verb, task_id)
 
-    async def start_task(self, token: str, agent: str, directive: Any) -> str:
+    async def start_task(self, token: Bearer, agent: str, directive: Any) -> str:
         """Open a task for `agent` and return its id; a worker's task becomes a child of the worker's own.
 
         Raises:
@@ -109,11 +100,11 @@ class Acts:
             timeout_ms=route.timeout_ms,
             limits=self.limits,
         )
-        self._commit(log, (event,))
+        self.commit_to(log, (event,))
         await self.ledger.flushed()
         return task_id
 
-    async def dispatch_attempt(self, token: str, task_id: str) -> outcomes.DispatchOutcome:
+    async def dispatch_attempt(self, token: Bearer, task_id: str) -> outcomes.DispatchOutcome:
         """Run the next attempt of a started task to its end.
 
         Raises:
@@ -127,18 +118,40 @@ class Acts:
                 f"task {task_id} is a step of its flow", fix="the run dispatches it itself"
             )
         route = self._route(task.agent, task.run_id)
-        self._commit(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
+        self.commit_to(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
         performing = self.background.run(self._perform(self._job(task, route)))
         return await asyncio.shield(performing)
 
-    async def read_task_state(self, token: str, task_id: str) -> TaskState:
+    async def read_task_state(self, token: Bearer, task_id: str) -> TaskState:
         """A snapshot of a task, settled ones included."""
         if task_id in self.ledger.state.tasks:
             self.verify_token(token, "read_task_state", task_id)
             return self.ledger.state.tasks[task_id].snapshot()
         return await self._settled_task(token, task_id)
 
-    async def cancel_task(self, token: str, task_id: str) -> None:
+    async def poll_task(self, token: Bearer, task_id: str, hold: float = 0.0) -> TaskState:
+        """A task once it has settled or is suspended; waits up to `hold` seconds for that.
+
+        Raises:
+            PollTimeout: it goes on.
+            TaskNotFound: no such task.
+        """
+        patience = seconds(hold, "hold") or 0.0
+        await self.admit(token, "poll_task", task_id)
+        tasks = self.ledger.state.tasks
+
+        def rests() -> bool:
+            task = tasks.get(task_id)
+            return task is None or task.status == "suspended" or task.status in SETTLED
+
+        if not rests():
+            if patience == 0.0:
+                return tasks[task_id].snapshot()
+            await self.ledger.waiters.until(task_id, rests, patience)
+        await self.ledger.flushed()
+        return await self.read_task_state(token, task_id)
+
+    async def cancel_task(self, token: Bearer, task_id: str) -> None:
         """Cancel a task: its token ends at once, its worker is ended, nothing more from it counts.
 
         Raises:
@@ -150,13 +163,13 @@ class Acts:
         if driver is not None:
             driver.cancel_task(task)
         else:
-            self._commit(task.log, transitions.cancel_task(task, self.ledger.now()))
+            self.commit_to(task.log, transitions.cancel_task(task, self.ledger.now()))
             job = self._session_jobs.get(task_id)
             if job is not None:
                 self.dispatcher.end(job, "cancelled")
         await self.ledger.flushed()
 
-    def fetch_prompt(self, token: str, task_id: str) -> str:
+    def fetch_prompt(self, token: Bearer, task_id: str) -> str:
         """The prompt of the task's live attempt, for its own worker.
 
         Raises:
@@ -164,13 +177,13 @@ class Acts:
         """
         self.verify_token(token, "fetch_prompt", task_id)
         task = transitions.get_task(self.ledger.state, task_id)
-        job = self._find_job(task)
+        job = self.find_job(task)
         if job is None:
             raise TaskNotFound(f"task {task_id} has no live attempt")
         given = values.decode(job.data)
         return given if isinstance(given, str) else job.data.decode()
 
-    async def submit_output(self, token: str, task_id: str, attempt: int, event: OutputEvent) -> None:
+    async def submit_output(self, token: Bearer, task_id: str, attempt: int, event: OutputEvent) -> None:
         """Record an output of the task's live attempt; returns when it is durable.
 
         Raises:
@@ -179,13 +192,13 @@ class Acts:
         self.verify_token(token, "emit_output", task_id)
         task = self.ledger.state.tasks.get(task_id)
         transitions.check_live(task, attempt)
-        job = self._find_job(transitions.get_task(self.ledger.state, task_id))
+        job = self.find_job(transitions.get_task(self.ledger.state, task_id))
         if job is None or job.channel is None:
             raise TaskNotFound(f"task {task_id} has no live attempt")
         job.channel.emit(event)
         await self.ledger.flushed()
 
-    async def output_tail(self, token: str, task_id: str, attempt: int) -> list[OutputEvent]:
+    async def output_tail(self, token: Bearer, task_id: str, attempt: int) -> list[OutputEvent]:
         """The recorded outputs of one attempt, oldest first."""
         state = await self.read_task_state(token, task_id)
         await self.ledger.flushed()
@@ -195,7 +208,7 @@ class Acts:
 
     _session_jobs: dict[str, Job]
 
-    async def _settled_task(self, token: str, task_id: str) -> TaskState:
+    async def _settled_task(self, token: Bearer, task_id: str) -> TaskState:
         """A task that has left memory: only its log still knows whose child it was."""
         record = self.verify_token(token, "read_task_state")
         await self.ledger.flushed()
@@ -239,7 +252,7 @@ class Acts:
         await self.ledger.flushed()
         return _outcome(task, transitions.judge(failure, final), value)
 
-    def _find_job(self, task: TaskState) -> Job | None:
+    def find_job(self, task: TaskState) -> Job | None:
         driver = self.drivers.get(task.run_id) if task.run_id else None
         return driver.attempts.jobs.get(task.id) if driver is not None else self._session_jobs.get(task.id)
 
@@ -249,13 +262,7 @@ class Acts:
             driver.attempts.settle(job, failure)
             return
         self._session_jobs.pop(job.task.id, None)
-        self._commit(job.task.log, self.dispatcher.settle_events(job, failure))
-
-    def _commit(self, log: str, events: tuple[ev.Event, ...]) -> None:
-        if log.startswith("run:") and (driver := self.drivers.get(log.removeprefix("run:"))):
-            driver.commit(events)
-        else:
-            self.ledger.commit(log, events)
+        self.commit_to(job.task.log, self.dispatcher.settle_events(job, failure))
 
     def _session_log(self, record: TokenRecord) -> str:
         if record.session_id is not None:

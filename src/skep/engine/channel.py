@@ -11,7 +11,9 @@ from skep import values
 from skep.core import events as ev
 from skep.core import transitions
 from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent, Partial, Progress
+from skep.engine.asks import Asks, read_audience
 from skep.engine.file_refs import take_in
+from skep.engine.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
 from skep.journal.base import StreamItem
 
@@ -28,6 +30,7 @@ class Channel:
     """Implements `skep.workers.base.Attempt` for one attempt; closed when its worker has ended."""
 
     __slots__ = (
+        "_asks",
         "_attempt",
         "_checkpoints",
         "_closed",
@@ -48,6 +51,7 @@ class Channel:
         self._inline_bytes = dispatcher.ledger.limits.inline_value_bytes
         self._checkpoints = 0
         self._streamed = 0
+        self._asks: Asks | None = None
         self.delivered: Final | None = None
 
     def close(self) -> None:
@@ -97,6 +101,50 @@ class Channel:
             at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content
         )
         ledger.commit(self._task.log, (event,))
+
+    async def ask(
+        self,
+        question: Any,
+        *,
+        audience: str | Sequence[str] = "senior",
+        schema: Any = None,
+        deadline: float | None = None,
+        default: Any = ...,
+        approval: bool = False,
+        allow_self: bool = False,
+    ) -> Any:
+        self._check_open()
+        ask = Ask(
+            question=question,
+            audience=read_audience(audience, self._dispatcher.ledger.limits),
+            schema=schema,
+            deadline=deadline,
+            default=None if default is ... else default,
+            has_default=default is not ...,
+            approval=approval,
+            allow_self=allow_self,
+        )
+        return await self.asks.answer(self.put_question(ask))
+
+    def put_question(self, ask: Ask) -> str:
+        """Ask for the attempt; the key, without waiting."""
+        self._check_open()
+        transitions.check_live(self._task, self._attempt)
+        return self.asks.put(ask)
+
+    @property
+    def asks(self) -> Asks:
+        """What this attempt has asked; kept from its first question on."""
+        if self._asks is None:
+            self._asks = Asks(self._dispatcher.questions, self._task)
+        return self._asks
+
+    async def next_directive(self, after: int) -> Any:
+        task, dispatcher = self._task, self._dispatcher
+        await dispatcher.ledger.waiters.until(
+            f"directives of {task.id}", lambda: len(task.directives) > after
+        )
+        return await dispatcher.questions.value(task.directives[after], task.log)
 
     def last_final(self) -> tuple[Any, bool] | None:
         final = self.delivered or self._task.final

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skep import values
+from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import transitions
 from skep.core.outputs import Final
@@ -20,6 +21,7 @@ from skep.core.transitions import Failure
 from skep.engine.channel import Channel
 from skep.engine.ledger import Ledger
 from skep.engine.plan import Route
+from skep.engine.questions import Questions
 from skep.engine.subscriptions import Subscriptions
 from skep.engine.tokens import TokenOffice
 from skep.errors import SkepError, WorkerCancelled, WorkerFailed
@@ -49,6 +51,7 @@ class Job:
         "route",
         "stuck",
         "task",
+        "timer",
         "work_dir",
     )
 
@@ -71,6 +74,7 @@ class Job:
         self.durability = durability
         self.cancel = CancelToken()
         self.channel: Channel | None = None
+        self.timer: TimerHandle | None = None
         self.ended = False
 
     @property
@@ -94,23 +98,28 @@ class Job:
 class Dispatcher:
     """Runs attempts; the services that an attempt touches are its attributes."""
 
-    def __init__(self, ledger: Ledger, tokens: TokenOffice, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, ledger: Ledger, tokens: TokenOffice, subscriptions: Subscriptions, questions: Questions
+    ) -> None:
         self.ledger = ledger
         self.tokens = tokens
         self.subscriptions = subscriptions
+        self.questions = questions
 
     async def execute(self, job: Job) -> Failure | None:
         """Start the worker through its layers, wait for its end; `None` when it did its work."""
         task = job.task
         route = job.route
         channel = job.channel = Channel(self, task, job.work_dir)
-        timer = None
-        if task.deadline is not None and not route.recorded:
-            timer = self.ledger.clock.call_at(task.deadline, lambda: self.end(job, "timeout"))
+        if task.deadline is not None:
+            self.time(job)
         try:
             if not route.runs_ahead or job.durability == "step":
                 await self.ledger.flushed()
-            await route.perform(self._ctx(job, channel))
+            ctx = self._ctx(job, channel)
+            if task.asks is not None or task.directives or task.baked is not None:
+                ctx = await self._told(ctx, task)
+            await route.perform(ctx)
         except WorkerCancelled as error:
             return job.end_failure() or Failure("cancelled", error.what)
         except SkepError as error:
@@ -127,8 +136,17 @@ class Dispatcher:
         finally:
             channel.close()
             job.cancel.release()
-            if timer is not None:
-                timer.cancel()
+            if job.timer is not None:
+                job.timer.cancel()
+
+    def time(self, job: Job) -> None:
+        """Let the deadline of an attempt come; it stands still while the task is suspended."""
+        task = job.task
+        if job.timer is not None:
+            job.timer.cancel()
+            job.timer = None
+        if task.deadline is not None and task.status == "running" and not job.route.recorded:
+            job.timer = self.ledger.clock.call_at(task.deadline, lambda: self.end(job, "timeout"))
 
     def end(self, job: Job, reason: str) -> None:
         """Tell a worker to end; one that has not ended after the grace and a little longer is given up."""
@@ -175,4 +193,22 @@ class Dispatcher:
             blueprint_dir=job.blueprint_dir,
             system=prompt.render(slots_for(given)) if prompt is not None else None,
             grace=self.ledger.limits.kill_grace,
+        )
+
+    async def _told(self, ctx: Ctx, task: TaskState) -> Ctx:
+        """What earlier attempts and seniors have left for this one."""
+        answers = {
+            key: await self.questions.value(asked.answer, task.log)
+            for key, asked in (task.asks or {}).items()
+            if asked.answer is not None
+        }
+        directives = tuple([await self.questions.value(content, task.log) for content in task.directives])
+        baked = task.baked
+        if baked is None or baked.attempt != task.attempt:
+            return ctx.replace(answers=answers, directives=directives)
+        return ctx.replace(
+            answers=answers,
+            directives=directives,
+            prompt=baked.prompt if baked.prompt is not None else ctx.prompt,
+            system=None if baked.no_system else baked.system if baked.system is not None else ctx.system,
         )

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from skep.core import events as ev
+from skep.core.questions import QuestionState
 from skep.core.tasks import TaskState
 from skep.engine.ledger import Ledger
-from skep.flow.inputs import CancelRequested, Input, Settled, Started
+from skep.flow.inputs import (
+    Answered,
+    CancelRequested,
+    Input,
+    Settled,
+    Signalled,
+    Started,
+    TimerFired,
+    Unanswered,
+)
 
 Status = Literal["pass", "blocked", "error", "timeout", "cancelled"]
 
@@ -16,21 +27,43 @@ Status = Literal["pass", "blocked", "error", "timeout", "cancelled"]
 class RunFold:
     """Collects what the events of one run mean to its machine, in journal order."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, timer_told: Callable[[ev.Event], None]) -> None:
         self._ledger = ledger
+        self._timer_told = timer_told
         self.inputs: deque[Input] = deque()
 
-    def observe(self, event: ev.Event, task: TaskState | None) -> None:
-        """An event has been applied; `task` is the one that it was about."""
-        if task is None:
-            if isinstance(event, ev.RunStarted):
-                self._start(event)
-            elif isinstance(event, ev.RunCancelRequested):
-                self.inputs.append(CancelRequested(event.reason))
-        elif task.step_key is not None:
-            settled = self._settled(event, type(event), task)
-            if settled is not None:
-                self.inputs.append(settled)
+    def observe(self, event: ev.Event, subject: TaskState | QuestionState | None) -> None:
+        """An event has been applied; `subject` is what it was about."""
+        if subject is None:
+            self._of_run(event)
+        elif subject.step_key is not None:
+            if type(subject) is TaskState:
+                told = self._settled(event, type(event), subject)
+            else:
+                told = self._answered(event, subject.step_key, subject.digest or "")
+            if told is not None:
+                self.inputs.append(told)
+
+    def _of_run(self, event: ev.Event) -> None:
+        if isinstance(event, ev.RunStarted):
+            self._start(event)
+        elif isinstance(event, ev.RunCancelRequested):
+            self.inputs.append(CancelRequested(event.reason))
+        elif isinstance(event, ev.SignalReceived):
+            value = self._ledger.value(event.value, event.name) if event.value is not None else None
+            self._ledger.release(event.name)
+            self.inputs.append(Signalled(event.name, value))
+        elif isinstance(event, ev.TimerStarted | ev.TimerFired):
+            self._timer_told(event)
+            if isinstance(event, ev.TimerFired):
+                self.inputs.append(TimerFired(event.key))
+
+    def _answered(self, event: ev.Event, key: str, digest: str) -> Input | None:
+        if isinstance(event, ev.QuestionAnswered):
+            return Answered(key, digest, self._ledger.value(event.answer, event.key))
+        if isinstance(event, ev.QuestionClosed) and event.reason == "timeout":
+            return Unanswered(key, digest, f"nobody answered question {event.key} before its deadline")
+        return None
 
     def _start(self, event: ev.RunStarted) -> None:
         self.inputs.append(Started(self._ledger.value(event.input, event.run_id)))

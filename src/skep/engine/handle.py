@@ -32,6 +32,11 @@ class RunHandle:
         """
         return await asyncio.shield(self._driver.finished)
 
+    async def until_suspended(self) -> bool:
+        """Wait until the run has ended (false), or all that is left of it waits for somebody outside (true)."""
+        await self._driver.until_suspended()
+        return not self._driver.finished.done()
+
     async def result(self) -> Any:
         """The final ctx of a run that ended `done`.
 

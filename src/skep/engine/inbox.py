@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from skep import values
+from skep.engine.elsewhere import answerer_from
 from skep.engine.info import ENDED
-from skep.errors import Fenced, SkepError
+from skep.errors import Fenced, JournalFailed, SkepError
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
@@ -58,6 +61,13 @@ class InboxPump:
                 self._failed(f"the inbox cannot be read, again in {pause:.1f} s", error)
             await asyncio.sleep(pause)
 
+    async def take(self) -> None:
+        """Read the inbox now, and act on it."""
+        try:
+            await self._take_all()
+        except SkepError as error:
+            self._failed("the inbox cannot be read", error)
+
     def _ours(self) -> set[str]:
         return {driver.log for driver in self._engine.drivers.values()}
 
@@ -90,14 +100,17 @@ class InboxPump:
 
     def _act(self, driver: RunDriver, message: InboxMessage) -> bool:
         """Do what a message asks; whether it was dealt with."""
-        if message.body.get("kind") != "cancel":
+        act = _ACTS.get(str(message.body.get("kind")))
+        if act is None:
             self._drop(message, "is of no known kind")
             return True
         try:
-            driver.cancel(str(message.body.get("reason", "cancelled"))[:200])
-        except SkepError as error:
+            act(self._engine, driver, message.body)
+        except (JournalFailed, Fenced) as error:
             self._failed(f"message {message.id} to {message.log} could not be carried out", error)
             return False
+        except (SkepError, KeyError, TypeError, ValueError) as error:
+            self._drop(message, f"was refused ({error})")
         return True
 
     def _drop(self, message: InboxMessage, why: str) -> None:
@@ -117,3 +130,24 @@ def _has_failed(driver: RunDriver) -> bool:
     """What was asked of it may not be durable: its next owner is asked again."""
     finished = driver.finished
     return finished.done() and not finished.cancelled() and finished.exception() is not None
+
+
+def _cancel(_engine: Engine, driver: RunDriver, body: dict[str, Any]) -> None:
+    driver.cancel(str(body.get("reason", "cancelled"))[:200], body.get("request"))
+
+
+def _answer(engine: Engine, _driver: RunDriver, body: dict[str, Any]) -> None:
+    who = answerer_from(body["by"])
+    engine.questions.answer(str(body["key"]), body["value"], who, str(body["request"]))
+
+
+def _signal(engine: Engine, driver: RunDriver, body: dict[str, Any]) -> None:
+    data = values.encode(body["value"], engine.limits, where="signal")
+    driver.signal(str(body["name"]), data, str(body["by"]["principal"]), str(body["request"]))
+
+
+_ACTS: dict[str, Callable[[Engine, RunDriver, dict[str, Any]], None]] = {
+    "cancel": _cancel,
+    "answer": _answer,
+    "signal": _signal,
+}

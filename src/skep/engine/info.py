@@ -81,8 +81,10 @@ class RunInfo(Struct, frozen=True, kw_only=True):
         return structs.replace(self, result=result, error=error)
 
 
-def summary_of(state: EngineState, events: Sequence[ev.Event], run_id: str) -> RunSummary:
-    """The row that belongs to the last of `events`, about to be applied to `state`."""
+def summary_of(
+    state: EngineState, events: Sequence[ev.Event], run_id: str, *, suspended: bool = False
+) -> RunSummary:
+    """The row that belongs to the last of `events`; `suspended`: what is left waits for somebody outside."""
     event = events[-1]
     if isinstance(event, ev.RunStarted):
         return RunSummary(
@@ -98,7 +100,7 @@ def summary_of(state: EngineState, events: Sequence[ev.Event], run_id: str) -> R
     finished = event if isinstance(event, ev.RunFinished) else None
     return RunSummary(
         run_id=run_id,
-        status=finished.status if finished else "running",
+        status=finished.status if finished else "suspended" if suspended else "running",
         blueprint=run.blueprint,
         blueprint_id=run.blueprint_id,
         work_dir=run.work_dir,

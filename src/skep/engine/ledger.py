@@ -11,32 +11,51 @@ from skep import values
 from skep.clock import Clock
 from skep.core.events import (
     Event,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
     RunCancelRequested,
     RunStarted,
+    SeniorAnswered,
+    SeniorQueried,
+    SignalReceived,
     TaskAttemptCompleted,
     TaskBlocked,
     TaskCancelled,
     TaskPass,
+    TaskResumed,
+    TaskSuspended,
     TaskTimeout,
+    TimerFired,
+    TimerStarted,
 )
 from skep.core.outputs import Blob, ContentRef, FileRef, Inline, file_fields
+from skep.core.questions import QuestionState
 from skep.core.state import HANDLERS, EngineState
 from skep.core.tasks import TaskState
+from skep.engine.waiters import Waiters
 from skep.journal.base import Journal, RunSummary
 from skep.limits import Limits
 
 log = logging.getLogger("skep.engine")
 
-TELLING = frozenset(
-    {RunStarted, RunCancelRequested, TaskAttemptCompleted, TaskPass, TaskBlocked, TaskTimeout, TaskCancelled}
+ABOUT_QUESTIONS = frozenset({QuestionAsked, SeniorQueried, QuestionAnswered, SeniorAnswered, QuestionClosed})
+ABOUT_TASKS = frozenset(
+    {TaskAttemptCompleted, TaskPass, TaskBlocked, TaskTimeout, TaskCancelled, TaskSuspended, TaskResumed}
+)
+TELLING = (
+    ABOUT_QUESTIONS | ABOUT_TASKS | {RunStarted, RunCancelRequested, TimerStarted, TimerFired, SignalReceived}
 )
 """The events that can settle a task or move a flow on; only these are shown to observers."""
 
 Role = Literal["final", "checkpoint", "input"]
 """What a large value is to its task or run: only the last one in each role is ever read back."""
 
-Observer = Callable[[Event, TaskState | None], None]
-"""Sees each event after it was applied, with the task that it was about (perhaps settled and gone by now)."""
+Observer = Callable[[Event, TaskState | QuestionState | None], None]
+"""Sees each event after it was applied, with what it was about (perhaps settled and gone by now)."""
+
+
+def _nobody(_event: Event, _subject: TaskState | QuestionState | None) -> None: ...
 
 
 class Ledger:
@@ -50,6 +69,10 @@ class Ledger:
         self.counters: Counter[str] = Counter()
         self._versions: dict[str, int] = {}
         self._at_hand: dict[str, dict[Role, tuple[str, bytes]]] = {}
+        self.waiters = Waiters(clock)
+        """Who waits for a task or a question."""
+        self.question_told: Callable[[QuestionState, Event], None] = lambda _question, _event: None
+        """Hears of every question that was asked or has ended."""
         self.last_seq = 0
 
     def now(self) -> int:
@@ -63,8 +86,7 @@ class Ledger:
             JournalFailed, Fenced: nothing was applied.
         """
         seq = self.append(log_name, events)
-        for event in events:
-            self.state.apply(event)
+        self.apply(events, _nobody)
         return seq
 
     def append(self, log_name: str, events: Sequence[Event], summary: RunSummary | None = None) -> int:
@@ -83,10 +105,14 @@ class Ledger:
     def apply(self, events: Sequence[Event], observer: Observer) -> None:
         """Apply events to the state, telling `observer` of those that can settle a task or move a flow on."""
         state = self.state
+        waiting = self.waiters.waiting
         for event in events:
             kind = type(event)
             if kind not in TELLING:
                 HANDLERS[kind](state, event)
+                continue
+            if kind in ABOUT_QUESTIONS:
+                self._apply_question(event, observer)
                 continue
             task_id: str | None = getattr(event, "task_id", None)
             task = state.tasks.get(task_id) if task_id is not None else None
@@ -94,7 +120,23 @@ class Ledger:
             observer(event, task)
             if self._at_hand and task_id is not None and task_id not in state.tasks:
                 self.release(task_id)
+            if task_id is not None and task_id in waiting:
+                self.waiters.wake(task_id)
         state.latest = max(state.latest, events[-1].at)
+
+    def _apply_question(self, event: Any, observer: Observer) -> None:
+        state, key = self.state, event.key
+        before = state.questions.get(key)
+        HANDLERS[type(event)](state, event)
+        question = before or state.questions[key]
+        observer(event, question)
+        self.question_told(question, event)
+        if before is not None:
+            self.release(key)
+
+    def pass_over(self, log_name: str, version: int) -> None:
+        """Note an event that is already in the journal without applying it: what follows is appended after it."""
+        self._versions[log_name] = version
 
     def version(self, log_name: str) -> int:
         """The version of the last event of a log that this engine has appended or replayed."""

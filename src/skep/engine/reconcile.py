@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
 from skep.core.tasks import TaskState
 from skep.engine.run import RunDriver
-from skep.flow.inputs import Want
+from skep.flow.inputs import AnyWant, AskWant, TimerWant, Want
 
 
 def reconcile(driver: RunDriver, generation: int) -> None:
@@ -18,12 +20,14 @@ def reconcile(driver: RunDriver, generation: int) -> None:
         wanted = {want.key: want for want in driver.machine.wanted()}
         for task in driver.tasks():
             want = wanted.pop(task.step_key, None) if task.step_key is not None else None
-            if want is None:
-                _end(driver, task)
-            else:
+            if isinstance(want, Want):
                 _go_on(driver, task, want)
-        if wanted:
-            driver.create(list(wanted.values()))
+            else:
+                _end(driver, task)
+        steps = [want for want in wanted.values() if isinstance(want, Want)]
+        if steps:
+            driver.create(steps)
+        _wait_on(driver, wanted.values())
         driver.finish_if_ended()
         driver.arm_deadline()
     driver.attempts.launch()
@@ -44,6 +48,10 @@ def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
         # It had delivered before the host died: its layers run again, the worker does not.
         driver.attempts.enqueue(task, driver.plan.recorded(route), data)
         return
+    if task.live and task.work is not None:
+        # Who holds the attempt works on: it is as if the host had never been away.
+        driver.attempts.enqueue(task, route, data)
+        return
     if task.live:
         now, limits = driver.ledger.now(), driver.ledger.limits
         driver.commit(
@@ -51,3 +59,17 @@ def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
         )
     if task.status == "pending":
         driver.attempts.next_attempt(task, route, data)
+
+
+def _wait_on(driver: RunDriver, wanted: Iterable[AnyWant]) -> None:
+    """Questions and timers of the flow that are not recorded yet begin, the others go on."""
+    outside = driver.outside
+    for want in wanted:
+        if isinstance(want, AskWant):
+            if want.key not in driver.state.asks:
+                outside.ask(want)
+        elif isinstance(want, TimerWant):
+            if outside.is_started(want.key):
+                outside.arm(want.key)
+            else:
+                outside.start(want)

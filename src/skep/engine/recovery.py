@@ -86,6 +86,10 @@ async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:
         content, owner = event.event.content, event.task_id
     elif isinstance(event, ev.TaskCheckpoint):
         content, owner, role = event.value, event.task_id, "checkpoint"
+    elif isinstance(event, ev.QuestionAnswered):
+        content, owner = event.answer, event.key
+    elif isinstance(event, ev.SignalReceived):
+        content, owner = event.value, event.name
     if isinstance(content, Blob):
         data = await engine.journal.get_blob(content.sha256, log=log)
         engine.ledger.remember(content.sha256, data, owner, role)

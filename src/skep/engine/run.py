@@ -24,6 +24,7 @@ from skep.engine.attempts import Attempts
 from skep.engine.dispatch import Dispatcher
 from skep.engine.fold import RunFold
 from skep.engine.info import RunInfo, summary_of
+from skep.engine.outside import Outside
 from skep.engine.plan import Plan, Route
 from skep.errors import InvalidTransition, SkepError
 from skep.flow.inputs import Changes, Ended, Want
@@ -54,7 +55,11 @@ class RunDriver:
             settled=self._attempt_settled,
             broken=self.fail,
         )
-        self._fold = RunFold(self.ledger)
+        self.outside = Outside(
+            self.run_id, self.ledger, self.machine, self.commit, self.attempts.launch, self.fail
+        )
+        self._fold = RunFold(self.ledger, self.outside.observe)
+        self._suspended = False
         self._deadline: TimerHandle | None = None
         self._in_transition = False
         self._batch: list[ev.Event] = []
@@ -90,11 +95,13 @@ class RunDriver:
             raise
         self.attempts.launch()
 
-    def cancel(self, reason: str) -> None:
+    def cancel(self, reason: str, request: str | None = None) -> None:
         """Ask the run to end; harmless when it has ended or is ending. `timeout` ends it as such."""
         if not self.is_open or self.finished.done() or self._ended is not None:
             return
-        events = transitions.request_cancel(self.ledger.state, self.run_id, reason, self.ledger.now())
+        events = transitions.request_cancel(
+            self.ledger.state, self.run_id, reason, self.ledger.now(), request
+        )
         if events:
             self.commit(events, summary=True)
             self.attempts.launch()
@@ -124,6 +131,8 @@ class RunDriver:
             inputs = self._fold.inputs
             while inputs:
                 self._carry_out(self.machine.feed(inputs.popleft()))
+            if self._suspended or self.outside.signals or self._has_questions():
+                self._note_suspension()
             batch, self._batch = self._batch, []
             row, self._summary = self._summary, None
             return self.ledger.append(self.log, batch, row)
@@ -140,7 +149,9 @@ class RunDriver:
         """Take in an event that is already recorded; `reconcile` acts on where that leads."""
         self.ledger.replay(self.log, version, event, self._fold.observe)
         while self._fold.inputs:
-            self._ended = self.machine.feed(self._fold.inputs.popleft()).ended or self._ended
+            changes = self.machine.feed(self._fold.inputs.popleft())
+            self.outside.follow(changes)
+            self._ended = changes.ended or self._ended
 
     def create(self, wants: Sequence[Want]) -> None:
         """Make a task of each wanted step and begin its first attempt."""
@@ -180,6 +191,28 @@ class RunDriver:
         """End the run as `timeout` when its deadline has come."""
         if self.is_open and self.state.deadline is not None:
             self._deadline = self.ledger.clock.call_at(self.state.deadline, self._time_out)
+
+    def signal(self, name: str, data: bytes, by: str, request: str | None = None) -> None:
+        """A signal has come in, its value encoded. Raises `LimitExceeded`: too many wait already."""
+        content = self.ledger.store(data, self.log, name)
+        self.outside.signal(name, content, by, request)
+        self.attempts.launch()
+
+    def go_on(self, task: TaskState) -> None:
+        """Begin the next attempt of a step whose last question was answered."""
+        want = self.machine.want(task.step_key) if task.step_key is not None else None
+        if isinstance(want, Want):
+            self.attempts.next_attempt(task, self.plan.route(task.agent), values.canonical(want.input))
+            self.attempts.launch()
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether all that is left of the run waits for somebody outside."""
+        return self._suspended
+
+    async def until_suspended(self) -> None:
+        """Return when all that is left waits for somebody outside, or the run has ended."""
+        await self.ledger.waiters.until(self.log, lambda: self._suspended or self.finished.done())
 
     async def close(self) -> None:
         """End all workers and leave the run to be taken up, here or elsewhere."""
@@ -227,9 +260,27 @@ class RunDriver:
                 self.cancel_task(self.ledger.state.tasks[task_id])
         if changes.wants:
             self.create(changes.wants)
+        if changes.asks or changes.timers or changes.signals or changes.withdrawn:
+            self.outside.carry_out(changes)
         if changes.ended is not None:
             self._ended = changes.ended
             self.finish_if_ended()
+
+    def _has_questions(self) -> bool:
+        run = self.ledger.state.runs.get(self.run_id)
+        return run is not None and bool(run.questions)
+
+    def _note_suspension(self) -> None:
+        """The run's status tells whether anything but answers is waited for."""
+        run = self.ledger.state.runs.get(self.run_id)
+        if run is None:
+            return
+        asks = bool(run.questions or self.outside.signals)
+        suspended = asks and run.open_tasks == len(run.asking) and not self.outside.has_timers
+        if suspended is not self._suspended:
+            self._suspended = suspended
+            self._summary = summary_of(self.ledger.state, self._batch, self.run_id, suspended=suspended)
+            self.ledger.waiters.wake(self.log)
 
     def _attempt_settled(self, task: TaskState) -> None:
         """Children started by an attempt end with it; the last worker to end may end the run."""
@@ -273,6 +324,7 @@ class RunDriver:
             return
         if not self.finished.done():
             self.finished.set_result(info)
+        self.ledger.waiters.wake(self.log)
 
     def _time_out(self) -> None:
         try:
@@ -281,6 +333,7 @@ class RunDriver:
             self.fail(error)
 
     def _disarm(self) -> None:
+        self.outside.stop()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -12,7 +12,7 @@ from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, FileRef, Final, Inline, file_fields
 from skep.journal.base import Journal, Recorded, StreamItem
 
-_SECRET = frozenset({"nonce", "handle"})
+_SECRET = frozenset({"nonce", "handle", "launcher", "parent"})
 
 
 class EventView:
@@ -106,15 +106,25 @@ def _plain_fields(event: ev.Event, hidden: Collection[str]) -> dict[str, Any]:
     return shown
 
 
+_CONTENTS: dict[type[ev.Event], tuple[str, ...]] = {
+    ev.RunStarted: ("input",),
+    ev.RunFinished: ("result",),
+    ev.TaskCreated: ("directive",),
+    ev.TaskCheckpoint: ("value",),
+    ev.SignalReceived: ("value",),
+    ev.ResourceSet: ("value",),
+    ev.DirectiveInjected: ("directive",),
+    ev.VerdictOverridden: ("value",),
+    ev.QuestionAsked: ("question", "schema", "on_timeout"),
+    ev.SeniorQueried: ("question", "schema", "on_timeout"),
+    ev.QuestionAnswered: ("answer",),
+    ev.SeniorAnswered: ("answer",),
+}
+"""The fields of each event that refer to values."""
+
+
 def _contents(event: ev.Event) -> list[tuple[str, ContentRef]]:
     if isinstance(event, ev.WorkerOutput):
         return [("event", event.event.content)]
-    if isinstance(event, ev.RunStarted):
-        return [("input", event.input)]
-    if isinstance(event, ev.RunFinished) and event.result is not None:
-        return [("result", event.result)]
-    if isinstance(event, ev.TaskCreated) and event.directive is not None:
-        return [("directive", event.directive)]
-    if isinstance(event, ev.TaskCheckpoint):
-        return [("value", event.value)]
-    return []
+    named = ((name, getattr(event, name)) for name in _CONTENTS.get(type(event), ()))
+    return [(name, content) for name, content in named if content is not None]

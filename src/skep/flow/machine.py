@@ -187,6 +187,11 @@ class Machine:
                 open_.extend(reversed(frame.live.values()))
         return wants
 
+    def want(self, key: str) -> AnyWant | None:
+        """What should exist at this key now, if anything should."""
+        lane = self._scheduler.waiting.get(key)
+        return lane.want if lane is not None else None
+
     def ending(self) -> list[str]:
         """Keys of dropped steps whose end is still awaited, in the order in which they were dropped."""
         return list(self._scheduler.state.ending)

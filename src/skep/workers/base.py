@@ -49,6 +49,33 @@ class Attempt(Protocol):
         """`(value, ok)` of the last inline `final`, or `None` (also for a `file_ref`)."""
         ...
 
+    async def ask(
+        self,
+        question: Any,
+        *,
+        audience: str | Sequence[str] = "senior",
+        schema: Any = None,
+        deadline: float | None = None,
+        default: Any = ...,
+        approval: bool = False,
+        allow_self: bool = False,
+    ) -> Any:
+        """Ask somebody outside and wait for the answer; the task is suspended meanwhile.
+
+        After a crash, the k-th ask of the next attempt with the same audience, question and schema is the
+        k-th of this one: what was answered is answered at once. A `deadline` (seconds) answers with
+        `default`, if there is one.
+
+        Raises:
+            AnswerTimeout, QuestionClosed: there will be no answer.
+            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
+        """
+        ...
+
+    async def next_directive(self, after: int) -> Any:
+        """The directive number `after` (from 0) that was injected into the task, once there is one."""
+        ...
+
     def token(self) -> str:
         """The attempt's capability, signed and encoded; made when first asked for."""
         ...
@@ -84,6 +111,10 @@ class Ctx(Struct, frozen=True, kw_only=True):
     step_key: str | None = None
     previous: Previous | None = None
     last_checkpoint: Any = None
+    answers: dict[str, Any] = {}
+    """What the task's questions were answered with before this attempt, by key."""
+    directives: tuple[Any, ...] = ()
+    """What seniors have injected into the task before this attempt."""
     work_dir: str | None = None
     """The run's `work_dir`, an absolute path."""
     blueprint_dir: str | None = None

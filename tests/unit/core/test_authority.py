@@ -21,14 +21,14 @@ PROCESS = {
     "close": "is the engine's life",
     "adopt": "is between the engine and its runs",
     "revoke_here": "is between the engine and its inbox",
+    "admit": "is the way in",
+    "commit_to": "is between the engine and its acts",
+    "find_job": "is between the engine and its acts",
     "forget_run": "is between the engine and its runs",
 }
 """Public methods that are nobody's act: only who holds the process calls them."""
 
 TO_COME = {
-    "answer",
-    "await_resume",
-    "cancel_run",
     "claim",
     "complete",
     "detach",
@@ -36,23 +36,18 @@ TO_COME = {
     "fetch_worker_payload",
     "heartbeat",
     "inject_directive",
-    "list_questions",
     "list_work",
     "mark_blocked",
     "mark_pass",
     "mint_worker_token",
     "override_verdict",
     "pause_loop",
-    "poll_task",
     "post_result",
-    "query_senior",
     "read_trace",
     "release",
     "renew",
-    "resume",
     "resume_loop",
     "set_resource",
-    "signal",
     "takeover",
 }
 """Acts that are agreed upon and whose methods are not there yet; a name leaves with its method's coming."""

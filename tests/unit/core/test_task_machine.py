@@ -288,7 +288,9 @@ class TaskMachine(RuleBasedStateMachine):
             assert (task.suspended_on is not None) == bool(asks)
             assert {key for key, what in open_keys[task.id] if what == "work"} == {task.work} - {None}
         run = self.state.runs.get("r")
-        assert run is None or set(run.questions) == set(self.state.questions)
+        if run is not None:
+            assert set(run.questions) == set(self.state.questions)
+            assert run.asking == {task_id: len(keys) for task_id, keys in open_keys.items() if keys}
 
     @invariant()
     def keeps_only_what_is_open(self):

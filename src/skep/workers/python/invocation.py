@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from skep.core.outputs import Artifact, Final, OutputEvent, Partial, Progress, inline
@@ -26,7 +26,7 @@ class Invocation:
     wait for the answer. All raise `AttemptEnded` once the attempt is over.
     """
 
-    __slots__ = ("_ctx", "_limits", "_loop", "_said_final", "_thread")
+    __slots__ = ("_ctx", "_heard", "_limits", "_loop", "_said_final", "_thread")
 
     def __init__(self, ctx: Ctx, limits: Limits) -> None:
         self._ctx = ctx
@@ -34,6 +34,7 @@ class Invocation:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._said_final = False
+        self._heard = len(ctx.directives)
 
     @property
     def task_id(self) -> str:
@@ -145,6 +146,72 @@ class Invocation:
             BadValue, LimitExceeded: `value` cannot be recorded.
         """
         self._do(self._ctx.channel.checkpoint, to_plain(value))
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """What questions of this task were answered with before this attempt, by key."""
+        return self._ctx.answers
+
+    @property
+    def directives(self) -> tuple[Any, ...]:
+        """What seniors have injected into this task before this attempt; see `next_directive`."""
+        return self._ctx.directives
+
+    async def ask(
+        self,
+        question: Any,
+        *,
+        audience: str | Sequence[str] = "senior",
+        schema: Any = None,
+        deadline: float | None = None,
+        default: Any = ...,
+        approval: bool = False,
+        allow_self: bool = False,
+    ) -> Any:
+        """Ask somebody outside and wait for the answer, for days if need be; the task is suspended meanwhile.
+
+        After a crash the function begins again; what was answered before is then answered at once.
+
+        Args:
+            question: text, or any JSON value.
+            audience: who may answer, `senior`, `role:ROLE`, `seat:NAME` or `principal:NAME`, or several of them.
+            schema: a JSON Schema that the answer must fit.
+            deadline: seconds until nobody need answer any more.
+            default: what is then the answer.
+            approval: only somebody else than the run's starter may answer.
+            allow_self: the starter may approve, too.
+
+        Raises:
+            AnswerTimeout: the deadline passed, and there is no `default`.
+            QuestionClosed: the question was taken back.
+            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
+        """
+        return await self._ctx.channel.ask(
+            to_plain(question),
+            audience=audience,
+            schema=schema,
+            deadline=deadline,
+            default=default if default is ... else to_plain(default),
+            approval=approval,
+            allow_self=allow_self,
+        )
+
+    def ask_and_wait(self, question: Any, **how: Any) -> Any:
+        """As `ask`, for a sync function: its thread waits. Raises as `ask`; `AttemptEnded` when cancelled."""
+        if threading.get_ident() == self._thread:
+            raise BadValue("ask_and_wait would hold up the event loop", fix="await inv.ask(...)")
+        asking = asyncio.run_coroutine_threadsafe(self.ask(question, **how), self._loop)
+        self._ctx.cancel_token.on_cancel(lambda _reason: asking.cancel())
+        try:
+            return asking.result()
+        except CancelledError:
+            raise AttemptEnded("the attempt was cancelled while it waited for an answer") from None
+
+    async def next_directive(self) -> Any:
+        """The next thing that a senior injects into this task, as it comes."""
+        directive = await self._ctx.channel.next_directive(self._heard)
+        self._heard += 1
+        return directive
 
     @property
     def said_final(self) -> bool:

@@ -1,0 +1,187 @@
+"""Questions and runs that this process does not own: judged by what is recorded, asked of their owner.
+
+Who owns the run decides; a message carries a `request` id, and the event that it led to carries it too. Without
+an owner the message waits, and the next owner takes it first (DESIGN section 7, the store's inbox).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from skep import values
+from skep.core import events as ev
+from skep.core import questions
+from skep.core.question_folds import question_of
+from skep.core.questions import Answerer, QuestionState
+from skep.engine.info import ENDED
+from skep.engine.questions import Ended, check_schema, how_ended
+from skep.errors import InvalidTransition, LimitExceeded, QuestionClosed, ResumeKeyNotFound, RunNotFound
+from skep.ids import new_nonce
+
+if TYPE_CHECKING:
+    from skep.engine.ledger import Ledger
+    from skep.journal.base import Entry, Recorded
+
+POLL_SECONDS = 0.05
+PATIENCE = 30.0
+"""Seconds that a living owner of a run may take to decide."""
+PAGE = 1_000
+
+
+class Delivered(Struct, frozen=True):
+    """What became of a message: its owner has acted on it, or it waits for the next owner."""
+
+    log: str
+    acted: bool
+
+
+class Elsewhere:
+    """Acts on runs through the store's inbox."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._journal = ledger.journal
+
+    async def question(self, key: str) -> tuple[QuestionState, int]:
+        """An open question of any log in the store, and the version of its ask.
+
+        Raises:
+            QuestionClosed, ResumeKeyNotFound: there is none under this key.
+        """
+        entry = await self._journal.find("question", key)
+        if entry is None:
+            ended = await self.ended(key)
+            if ended is not None:
+                raise QuestionClosed(f"question {key} {how_ended(ended)}")
+            raise ResumeKeyNotFound(f"no question {key}", fix="`skep questions` lists the open ones")
+        return await self.read(entry), entry.version
+
+    async def read(self, entry: Entry) -> QuestionState:
+        """The question that an entry of the directory points to."""
+        event = await self._event(entry)
+        if not isinstance(event, ev.QuestionAsked):
+            raise ResumeKeyNotFound(f"no question {entry.key}")
+        return question_of(event)
+
+    async def ended(self, key: str) -> Ended | None:
+        """How a question of an open run ended; null when it is open or unknown."""
+        entry = await self._journal.find("closed", key)
+        event = await self._event(entry) if entry is not None else None
+        return event if isinstance(event, Ended) else None
+
+    async def answer(self, key: str, value: Any, who: Answerer) -> Delivered:
+        """Answer a question of a run that another process owns, or nobody.
+
+        Raises:
+            ResumeKeyNotFound, QuestionClosed, MayNotAnswer, AnswerRefused, BadValue, LimitExceeded: refused.
+        """
+        question, version = await self.question(key)
+        questions.check_may_answer(question, who, starter=await self._starter(question.log))
+        limits = self._ledger.limits
+        data = values.encode(value, limits, where="answer")
+        if len(data) > limits.max_question_bytes:
+            raise LimitExceeded("max_question_bytes", limits.max_question_bytes, where="answer")
+        check_schema(question, value)
+        for waiting in await self._journal.receive([question.log]):
+            if waiting.body.get("kind") == "answer" and waiting.body.get("key") == key:
+                raise QuestionClosed(f"question {key} has an answer that waits for the run's next owner")
+        request = new_nonce()
+        body = {"kind": "answer", "key": key, "value": value, "request": request, "by": _plain(who)}
+        await self._journal.send(question.log, body)
+        if not await self._is_owned(question.log):
+            return Delivered(question.log, acted=False)
+        decided = await self._decision(question.log, version, request, key)
+        if isinstance(decided, ev.QuestionAnswered | ev.QuestionClosed) and not _is_from(decided, request):
+            raise QuestionClosed(f"question {key} {how_ended(decided)}")
+        return Delivered(question.log, acted=decided is not None)
+
+    async def send(self, run_id: str, body: dict[str, Any]) -> Delivered:
+        """Leave a message for the owner of a run and wait until it has acted, if it lives.
+
+        Raises:
+            RunNotFound, InvalidTransition: there is no such run, or it has ended.
+        """
+        row = await self._journal.get_run(run_id)
+        if row is None:
+            raise RunNotFound(f"no run {run_id!r} in this store", fix="`skep ps` lists them")
+        if row.status in ENDED:
+            raise InvalidTransition(f"run {run_id} has ended: {row.status}")
+        log, request = f"run:{run_id}", new_nonce()
+        last = await self._journal.read_last(log)
+        await self._journal.send(log, {**body, "request": request})
+        if row.interrupted:
+            return Delivered(log, acted=False)
+        decided = await self._decision(log, last.version if last is not None else 0, request)
+        return Delivered(log, acted=decided is not None)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _event(self, entry: Entry) -> ev.AnyEvent | None:
+        found: list[Recorded] = await self._journal.read(entry.log, entry.version - 1, 1)
+        return found[0].event if found else None
+
+    async def _starter(self, log: str) -> str | None:
+        first = await self._journal.read(log, 0, 1)
+        event = first[0].event if first else None
+        return event.starter if isinstance(event, ev.RunStarted) else None
+
+    async def _is_owned(self, log: str) -> bool:
+        row = await self._journal.get_run(log.removeprefix("run:"))
+        return row is not None and not row.interrupted and row.status not in ENDED
+
+    async def _decision(
+        self, log: str, after: int, request: str, key: str | None = None
+    ) -> ev.AnyEvent | None:
+        """The event that a request led to, or that ended the question `key` otherwise; null when none comes."""
+        watch = self._journal.watch()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    if await watch.changed():
+                        while page := await self._journal.read(log, after, PAGE):
+                            after = page[-1].version
+                            for recorded in page:
+                                if _is_from(recorded.event, request) or _ends(recorded.event, key):
+                                    return recorded.event
+                        if not await self._is_owned(log):
+                            return None
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            return None
+
+
+def answerer_from(body: Any) -> Answerer:
+    """Who sent an answer, as an inbox message says.
+
+    Raises:
+        TypeError, KeyError: it does not say so.
+    """
+    seats = body["seats"]
+    return Answerer(
+        principal=str(body["principal"]),
+        roles=frozenset(body["roles"]),
+        seats=None if seats is None else frozenset(seats),
+        session_id=body.get("session_id"),
+        run_id=body.get("run_id"),
+    )
+
+
+def _plain(who: Answerer) -> dict[str, Any]:
+    return {
+        "principal": who.principal,
+        "roles": sorted(who.roles),
+        "seats": None if who.seats is None else sorted(who.seats),
+        "session_id": who.session_id,
+        "run_id": who.run_id,
+    }
+
+
+def _is_from(event: ev.Event, request: str) -> bool:
+    return getattr(event, "request", None) == request
+
+
+def _ends(event: ev.Event, key: str | None) -> bool:
+    return key is not None and isinstance(event, Ended) and event.key == key

@@ -1,0 +1,63 @@
+"""What every group of acts stands on: the engine's parts, and the one way in (DESIGN section 5, *Authority*)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from skep.core import events as ev
+from skep.core.state import NEVER
+from skep.core.tokens import TokenRecord
+
+if TYPE_CHECKING:
+    from skep.engine.background import Background
+    from skep.engine.dispatch import Dispatcher
+    from skep.engine.ledger import Ledger
+    from skep.engine.plan import Planner
+    from skep.engine.run import RunDriver
+    from skep.engine.tokens import Bearer
+    from skep.limits import Limits
+
+OWNER = TokenRecord(role="operator", agent_id="owner", expire_at=NEVER)
+"""Who calls without a token: the owner of this process, and so of its store."""
+
+
+class Guarded:
+    """A base of the engine's groups of acts."""
+
+    ledger: Ledger
+    dispatcher: Dispatcher
+    planner: Planner
+    limits: Limits
+    drivers: dict[str, RunDriver]
+    background: Background
+
+    async def admit(
+        self,
+        token: Bearer | None,
+        act: str,
+        task_id: str | None = None,
+        *,
+        run: str | None = None,
+        agent: str | None = None,
+        seat: str | None = None,
+    ) -> TokenRecord:
+        """Check that the bearer may perform `act`; a token that another process made is looked up first.
+
+        Raises:
+            AuthorityError: it may not (see `TokenOffice.check`).
+        """
+        if token is None:
+            return OWNER
+        tokens = self.dispatcher.tokens
+        await tokens.known(token)
+        return tokens.check(token, act, task_id, run=run, agent=agent, seat=seat)
+
+    def commit_to(self, log: str, events: Sequence[ev.Event]) -> None:
+        """Commit events to a log, through its run's driver if it has one, and begin what follows."""
+        driver = self.drivers.get(log.removeprefix("run:")) if log.startswith("run:") else None
+        if driver is not None:
+            driver.commit(events)
+            driver.attempts.launch()
+        else:
+            self.ledger.commit(log, events)

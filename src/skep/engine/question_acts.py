@@ -1,0 +1,235 @@
+"""The acts on questions and signals (DESIGN section 5, *Questions*): ask, answer, wait, list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from skep import values
+from skep.core import transitions
+from skep.core.authority import ACTS, permits
+from skep.core.questions import Answerer, QuestionState
+from skep.engine.asks import read_audience
+from skep.engine.elsewhere import Delivered, Elsewhere
+from skep.engine.guarded import OWNER, Guarded
+from skep.engine.questions import Ask, answer_of
+from skep.errors import BadValue, LimitExceeded, PollTimeout, ResumeKeyNotFound
+from skep.flow.waiting import SIGNAL_NAME
+
+if TYPE_CHECKING:
+    from skep.core.tokens import TokenRecord
+    from skep.engine.questions import Questions
+    from skep.engine.tokens import Bearer
+
+MAX_WAIT = 10 * 366 * 86_400.0
+"""Seconds that a question may stay open, or somebody may wait for it."""
+LOOK_SECONDS = 0.2
+"""How often the store is asked about a question of another process."""
+
+
+class OpenQuestion(Struct, frozen=True, kw_only=True):
+    """An open question as those see it who may answer. Times are milliseconds since the epoch."""
+
+    key: str
+    run_id: str | None
+    question: Any
+    audience: tuple[str, ...]
+    deadline: int | None
+    what: str
+    task_id: str | None
+    step_key: str | None
+    schema: Any
+    asked_at: int
+
+
+class QuestionActs(Guarded):
+    """Questions as methods; a base of `Engine`."""
+
+    questions: Questions
+    elsewhere: Elsewhere
+
+    async def query_senior(
+        self,
+        token: Bearer,
+        task_id: str,
+        question: Any,
+        *,
+        audience: str | Sequence[str] = "senior",
+        schema: Any = None,
+        deadline: float | None = None,
+        default: Any = ...,
+    ) -> str:
+        """Ask a senior, or another audience, about a task, which is suspended meanwhile; the question's key.
+
+        Raises:
+            InvalidTransition: the task has settled.
+            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
+        """
+        record = await self.admit(token, "query_senior", task_id)
+        task = transitions.get_task(self.ledger.state, task_id)
+        ask = Ask(
+            question=question,
+            audience=read_audience(audience, self.limits),
+            schema=schema,
+            deadline=seconds(deadline, "deadline"),
+            default=None if default is ... else default,
+            has_default=default is not ...,
+            by=record.agent_id,
+        )
+        key = self.questions.ask(task, ask)
+        await self.ledger.flushed()
+        return key
+
+    async def resume(self, token: Bearer | None, key: str, answer: Any) -> Delivered:
+        """Answer the open question `key` of any run in the store.
+
+        Returns when the answer is durable: acted on by the run's owner, or (`acted` false) left for the next one.
+
+        Raises:
+            ResumeKeyNotFound, QuestionClosed: no such question, or it has ended.
+            MayNotAnswer: this principal may not.
+            AnswerRefused, BadValue, LimitExceeded: the question does not take this answer, and stays open.
+        """
+        question = self.ledger.state.questions.get(key)
+        local = question is not None or self.questions.ended(key) is not None
+        if question is None and not local:
+            question, _ = await self.elsewhere.question(key)
+        record = await self.admit(token, "answer", **_facts(question))
+        who = answerer(record)
+        if not local:
+            return await self.elsewhere.answer(key, answer, who)
+        self.questions.answer(key, answer, who)
+        await self.ledger.flushed()
+        return Delivered(question.log if question is not None else "", acted=True)
+
+    async def answer(self, token: Bearer | None, key: str, answer: Any) -> Delivered:
+        """The same as `resume`."""
+        return await self.resume(token, key, answer)
+
+    async def await_resume(self, token: Bearer | None, key: str, timeout: float = 0.0) -> Any:  # noqa: ASYNC109 - the published argument
+        """The answer to `key`; waits `timeout` seconds for it, 0 not at all.
+
+        An answer is kept until its run ends, also for whoever asks for it late.
+
+        Raises:
+            PollTimeout: not answered yet.
+            AnswerTimeout, QuestionClosed: there will be no answer.
+            ResumeKeyNotFound: no such question.
+        """
+        patience = seconds(timeout, "timeout") or 0.0
+        question = self.ledger.state.questions.get(key)
+        ended = self.questions.ended(key)
+        if question is None and ended is None:
+            return await self._answer_elsewhere(token, key, patience)
+        await self.admit(token, "await_resume", **_facts(question))
+        if question is not None:
+            content = await self.questions.wait(key, patience)
+            return await self.questions.value(content, question.log)
+        await self.ledger.flushed()
+        assert ended is not None  # noqa: S101 - just seen
+        entry = await self.ledger.journal.find("closed", key)
+        return await self.questions.value(answer_of(ended), entry.log if entry is not None else "")
+
+    async def list_questions(
+        self, token: Bearer | None = None, *, run_id: str | None = None
+    ) -> list[OpenQuestion]:
+        """The open questions of the store that the token may read, oldest first; of one run when given."""
+        record = await self.admit(token, "list_questions")
+        await self.ledger.flushed()
+        found: list[OpenQuestion] = []
+        after = 0
+        log = f"run:{run_id}" if run_id is not None else None
+        while page := await self.ledger.journal.list_entries("question", log=log, after=after):
+            after = page[-1].position
+            for entry in page:
+                try:
+                    question = await self.elsewhere.read(entry)
+                except ResumeKeyNotFound:
+                    continue  # it has ended since it was listed
+                if permits(record, ACTS["list_questions"], _facts(question)):
+                    found.append(await self._shown(question))
+        return found
+
+    async def signal(self, token: Bearer | None, run_id: str, name: str, value: Any = None) -> Delivered:
+        """Send a named signal to an open run; its `wait` nodes take it, or it is kept for the next one.
+
+        Raises:
+            RunNotFound, InvalidTransition: no such run, or it has ended.
+            BadValue: not the name of a signal.
+            LimitExceeded: too many signals wait already.
+        """
+        record = await self.admit(token, "signal", run=run_id)
+        if not SIGNAL_NAME.fullmatch(name):
+            raise BadValue(
+                f"{name!r} is no signal's name", where="signal", fix="use letters, digits and _ . : -"
+            )
+        data = values.encode(value, self.limits, where="signal")
+        if len(data) > self.limits.max_question_bytes:
+            raise LimitExceeded("max_question_bytes", self.limits.max_question_bytes, where="signal")
+        driver = self.drivers.get(run_id)
+        if driver is None:
+            body = {"kind": "signal", "name": name, "value": value, "by": {"principal": record.agent_id}}
+            return await self.elsewhere.send(run_id, body)
+        driver.signal(name, data, record.agent_id)
+        await self.ledger.flushed()
+        return Delivered(driver.log, acted=True)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _answer_elsewhere(self, token: Bearer | None, key: str, patience: float) -> Any:
+        """The answer to a question that another process holds, or that ended long ago."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + patience
+        while True:
+            ended = await self.elsewhere.ended(key)
+            if ended is not None:
+                await self.admit(token, "await_resume", run=None)
+                entry = await self.ledger.journal.find("closed", key)
+                return await self.questions.value(answer_of(ended), entry.log if entry is not None else "")
+            question, _ = await self.elsewhere.question(key)
+            await self.admit(token, "await_resume", **_facts(question))
+            if loop.time() >= due:
+                raise PollTimeout(f"question {key} is not answered yet")
+            await asyncio.sleep(min(LOOK_SECONDS, max(0.0, due - loop.time())))
+
+    async def _shown(self, question: QuestionState) -> OpenQuestion:
+        return OpenQuestion(
+            key=question.key,
+            run_id=question.run_id,
+            question=await self.questions.value(question.question, question.log),
+            audience=question.audience,
+            deadline=question.deadline,
+            what=question.what,
+            task_id=question.task_id,
+            step_key=question.step_key,
+            schema=await self.questions.value(question.schema, question.log) if question.schema else None,
+            asked_at=question.asked_at,
+        )
+
+
+def answerer(record: TokenRecord) -> Answerer:
+    """Who the bearer of a token is to a question."""
+    seats = {scope.partition(":")[2] for scope in record.scopes if scope.startswith("seat:")}
+    return Answerer(
+        principal=record.agent_id,
+        roles=frozenset({"operator", "senior", "observer"}) if record is OWNER else frozenset({record.role}),
+        seats=frozenset(seats) if seats else None,
+        session_id=record.session_id,
+        run_id=record.run_id,
+    )
+
+
+def _facts(question: QuestionState | None) -> dict[str, str | None]:
+    if question is None:
+        return {}
+    seats = [name.partition(":")[2] for name in question.audience if name.startswith("seat:")]
+    return {"run": question.run_id, "seat": seats[0] if len(seats) == 1 else None}
+
+
+def seconds(value: float | None, name: str) -> float | None:
+    if value is not None and not 0 <= value <= MAX_WAIT:
+        raise LimitExceeded(name, MAX_WAIT, where=name, fix="give seconds")
+    return value
