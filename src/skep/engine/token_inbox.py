@@ -48,11 +48,7 @@ class TokenInbox:
                 due, pause = False, POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - later messages must not be lost to it
                 due, pause = True, min(2 * pause, LONGEST_PAUSE)
-                self._ledger.counters["inbox_errors"] += 1
-                trace = None if isinstance(error, SkepError) else error
-                log.error(
-                    "the inbox of tokens cannot be read, again in %.1f s: %s", pause, error, exc_info=trace
-                )
+                self._failed(pause, error)
             await asyncio.sleep(pause)
 
     async def _take(self, logs: list[str]) -> None:
