@@ -57,9 +57,11 @@ def encode(value: Any, limits: Limits = DEFAULT_LIMITS, *, where: str = "value")
         BadValue: naming the place inside the value.
         LimitExceeded: `max_value_depth` or `max_value_bytes`.
     """
-    _checked(value, limits, where)
     try:
+        _check(value, limits.max_value_depth, where)
         data = _encoder.encode(value)
+    except _TooDeep as error:
+        raise _too_deep(limits, where) from error
     except UnicodeEncodeError as error:
         raise BadValue(_SURROGATE, where=where, fix=_REPLACE) from error
     if len(data) > limits.max_value_bytes:
@@ -87,10 +89,13 @@ def decode_untrusted(data: bytes | str, limits: Limits = DEFAULT_LIMITS, *, wher
     try:
         value = _decoder.decode(data)
     except RecursionError as error:
-        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where, fix=_FLATTEN) from error
+        raise _too_deep(limits, where) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadValue(f"not JSON: {error}", where=where) from error
-    _checked(value, limits, where)
+    try:
+        _check(value, limits.max_value_depth, where)
+    except _TooDeep as error:
+        raise _too_deep(limits, where) from error
     return value
 
 
@@ -128,11 +133,8 @@ class _TooDeep(Exception):
     pass
 
 
-def _checked(value: Any, limits: Limits, where: str) -> None:
-    try:
-        _check(value, limits.max_value_depth, where)
-    except _TooDeep as error:
-        raise LimitExceeded("max_value_depth", limits.max_value_depth, where=where, fix=_FLATTEN) from error
+def _too_deep(limits: Limits, where: str) -> LimitExceeded:
+    return LimitExceeded("max_value_depth", limits.max_value_depth, where=where, fix=_FLATTEN)
 
 
 def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 - one walk, no calls between cases
@@ -151,13 +153,15 @@ def _check(value: Any, depth: int, where: str) -> None:  # noqa: C901, PLR0912 -
         for key, item in value.items():
             if type(key) is not str:
                 raise BadValue(f"object key {key!r} is not a string", where=where, fix="use str(key)")
-            if type(item) is not str:
+            inner = type(item)  # pyright: ignore[reportUnknownVariableType]
+            if inner is not str and (inner is not int or not INT_MIN <= item <= INT_MAX):
                 _check(item, depth - 1, where)
     elif kind is list or kind is tuple:
         if depth == 0:
             raise _TooDeep
         for item in value:
-            if type(item) is not str:
+            inner = type(item)  # pyright: ignore[reportUnknownVariableType]
+            if inner is not str and (inner is not int or not INT_MIN <= item <= INT_MAX):
                 _check(item, depth - 1, where)
     else:
         raise BadValue(

@@ -10,13 +10,13 @@ from skep import values
 from skep.limits import DEFAULT_LIMITS, Limits
 
 
-class Inline(Struct, frozen=True, tag_field="kind", tag="inline"):
+class Inline(Struct, frozen=True, tag_field="kind", tag="inline", gc=False):
     """A value in place; `value` is checked JSON (R-value)."""
 
     value: Raw
 
 
-class FileRef(Struct, frozen=True, tag_field="kind", tag="file_ref", omit_defaults=True):
+class FileRef(Struct, frozen=True, tag_field="kind", tag="file_ref", omit_defaults=True, gc=False):
     """A file that the worker wrote; taken in as an artifact when it is submitted (`sha256`)."""
 
     path: str
@@ -25,7 +25,7 @@ class FileRef(Struct, frozen=True, tag_field="kind", tag="file_ref", omit_defaul
     sha256: str | None = None
 
 
-class Blob(Struct, frozen=True, tag_field="kind", tag="blob"):
+class Blob(Struct, frozen=True, tag_field="kind", tag="blob", gc=False):
     """A value too large to stand in the journal: an artifact that holds its JSON. Never seen by readers."""
 
     sha256: str
@@ -40,27 +40,27 @@ def file_fields(content: FileRef) -> dict[str, Any]:
     return {"file_ref": content.path, "mime": content.mime, "size_hint": content.size_hint}
 
 
-class Progress(Struct, frozen=True, tag_field="type", tag="progress", omit_defaults=True):
+class Progress(Struct, frozen=True, tag_field="type", tag="progress", omit_defaults=True, gc=False):
     """Where the worker is: a short stage and an optional note."""
 
     stage: str
     note: str | None = None
 
 
-class Partial(Struct, frozen=True, tag_field="type", tag="partial"):
+class Partial(Struct, frozen=True, tag_field="type", tag="partial", gc=False):
     """A piece of output as it comes; goes to the Stream, not to the journal."""
 
     chunk: str
 
 
-class Artifact(Struct, frozen=True, tag_field="type", tag="artifact"):
+class Artifact(Struct, frozen=True, tag_field="type", tag="artifact", gc=False):
     """A named part of the result."""
 
     name: str
     content: ContentRef
 
 
-class Final(Struct, frozen=True, tag_field="type", tag="final"):
+class Final(Struct, frozen=True, tag_field="type", tag="final", gc=False):
     """The result. The last one of an attempt decides (R-once); `ok=False` blocks the task."""
 
     content: ContentRef

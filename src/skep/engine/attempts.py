@@ -143,7 +143,10 @@ class Attempts:
         performed = 0
         try:
             while following is not None:
-                following = await self._perform(following)
+                failure = await self._dispatcher.execute(following)
+                if self._ahead.is_full():
+                    await self._room()
+                following = self._ended(following, failure)
                 performed += 1
                 if performed % TURN == 0:
                     await asyncio.sleep(0)
@@ -153,12 +156,13 @@ class Attempts:
             log.exception("a runner of attempts broke")
             self._broken(error)
 
-    async def _perform(self, job: Job) -> Job | None:
-        failure = await self._dispatcher.execute(job)
-        if self._ahead.is_full():
-            with contextlib.suppress(asyncio.CancelledError):
-                # A cancel that a worker meant for itself, too late: the end of its attempt is recorded all the same.
-                await self._ahead.room()
+    async def _room(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            # A cancel that a worker meant for itself, too late: the end of its attempt is recorded all the same.
+            await self._ahead.room()
+
+    def _ended(self, job: Job, failure: Failure | None) -> Job | None:
+        """Settle the job; the one that its runner goes on with."""
         if self._closed or job.ended:
             return None
         self.settle(job, failure)

@@ -108,7 +108,8 @@ class MemoryJournal:
             self._directory.forget(trimmed, before=self._logs.first_version(trimmed))
             if self._logs.is_empty(trimmed):
                 self._forget(trimmed)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
         return seq
 
     @property

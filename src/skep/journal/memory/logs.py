@@ -14,7 +14,7 @@ from skep.journal.base import Recorded
 _COMPACT_FROM = 1_024
 
 
-class Row(Struct):
+class Row(Struct, gc=False):
     """What one append brought; emptied when its log is dropped."""
 
     position: int
@@ -72,7 +72,8 @@ class MemoryLogs:
                 del rows[0]
             trimmed.append(row.log)
             self._empty(row)
-        self._compact()
+        if trimmed:
+            self._compact()
         return trimmed
 
     def first_version(self, log: str) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from skep.errors import WorkerFailed
 from skep.workers.base import Ctx, Outcome
 from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel, is_being_cancelled
@@ -19,34 +21,23 @@ if TYPE_CHECKING:
     from skep.workers.python.spawner import InProcSpawner
 
 
-class Performance:
+class Performance(Struct, eq=False):
     """The function runs in the asyncio task of its performer, in a context of its own.
 
     Cancelling the token cancels that task; a function that goes on beyond the grace is left behind, and holds
     its performer up.
-
-    Args:
-        told: hears how the function ended, before `run` returns or raises.
-        left: hears that it was left behind.
     """
 
-    __slots__ = ("_ctx", "_ended", "_left", "_spawner", "_timer", "_told", "task")
-
-    def __init__(
-        self,
-        spawner: InProcSpawner,
-        ctx: Ctx,
-        told: Callable[[Outcome], object] | None = None,
-        left: Callable[[], object] | None = None,
-    ) -> None:
-        self.task: asyncio.Task[Any] | None = None
-        """Who performs it: set by `run`, or before by whoever makes a task for that."""
-        self._spawner = spawner
-        self._ctx = ctx
-        self._told = told
-        self._left = left
-        self._timer: asyncio.TimerHandle | None = None
-        self._ended = False
+    spawner: InProcSpawner
+    ctx: Ctx
+    told: Callable[[Outcome], object] | None = None
+    """Hears how the function ended, before `run` returns or raises."""
+    left: Callable[[], object] | None = None
+    """Hears that it was left behind."""
+    task: asyncio.Task[Any] | None = None
+    """Who performs it: set by `run`, or before by whoever makes a task for that."""
+    timer: asyncio.TimerHandle | None = None
+    ended: bool = False
 
     async def run(self) -> Outcome:
         """Perform the function; how it ended. Nothing that it raises comes out.
@@ -57,11 +48,13 @@ class Performance:
         task = self.task = asyncio.current_task()
         asked = task.cancelling() if task is not None else 0
         outcome = await _in_context(self._call())
-        self.end()
-        if self._told is not None:
-            self._told(outcome)
+        self.ended = True
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.told is not None:
+            self.told(outcome)
         if task is not None and task.cancelling() > asked:
-            if self._ctx.cancel_token.reason is None and outcome is not None:
+            if self.ctx.cancel_token.reason is None and outcome is not None:
                 raise asyncio.CancelledError
             # Meant for the function, by its token or by itself.
             await absorb_cancel(asked)
@@ -69,13 +62,13 @@ class Performance:
 
     def end(self) -> None:
         """From here on a cancel changes nothing. For a task that was cancelled before its first turn."""
-        self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self.ended = True
+        if self.timer is not None:
+            self.timer.cancel()
 
     def cancel(self, _reason: str) -> None:
         """The token was cancelled."""
-        if self.task is None or self._ended:
+        if self.task is None or self.ended:
             return
         loop = asyncio.get_running_loop()
         if self.task is asyncio.current_task():
@@ -83,10 +76,10 @@ class Performance:
             loop.call_soon(self._cancel_task)
         else:
             self.task.cancel()
-        self._timer = loop.call_later(self._ctx.grace, self._leave_behind)
+        self.timer = loop.call_later(self.ctx.grace, self._leave_behind)
 
     async def _call(self) -> Outcome:
-        spawner, ctx = self._spawner, self._ctx
+        spawner, ctx = self.spawner, self.ctx
         cancel, stage = ctx.cancel_token, INPUT
         try:
             invocation = Invocation(ctx, spawner.limits)
@@ -105,16 +98,16 @@ class Performance:
         return None
 
     def _cancel_task(self) -> None:
-        if self.task is not None and not self._ended:
+        if self.task is not None and not self.ended:
             self.task.cancel()
 
     def _leave_behind(self) -> None:
         if self.task is not None:
             _left_behind.add(self.task)
             self.task.add_done_callback(_left_behind.discard)
-        self._spawner.left_behind(self._ctx)
-        if self._left is not None:
-            self._left()
+        self.spawner.left_behind(self.ctx)
+        if self.left is not None:
+            self.left()
 
 
 @coroutine

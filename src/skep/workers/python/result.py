@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any, cast
 
-from skep.core.outputs import Final, inline
+from skep.core.outputs import Final, Inline, inline
 from skep.errors import BadValue
 from skep.limits import Limits
 from skep.values import to_plain
 from skep.workers.base import WorkerResult
 
-_PLAIN = frozenset((str, int, float, bool, type(None)))
+_JSON = frozenset((str, int, float, bool, type(None), dict, list, tuple))
 
 
 def final_of(returned: Any, limits: Limits) -> Final:
@@ -24,28 +24,29 @@ def final_of(returned: Any, limits: Limits) -> Final:
         BadValue: a part of it has no JSON form.
         LimitExceeded: too deep or too big.
     """
-    if type(returned) is not WorkerResult:
-        return Final(_inline(returned, limits))
-    if type(returned.ok) is not bool:
-        raise BadValue(f"WorkerResult.ok is {type(returned.ok).__name__}, not a boolean", where="result")
-    return Final(_inline(returned.value, limits), returned.ok)
-
-
-def _inline(value: Any, limits: Limits) -> Any:
-    if type(value) in _PLAIN:
-        return inline(value, limits, where="result")
+    ok = True
+    if type(returned) is WorkerResult:
+        returned, ok = returned.value, returned.ok
+        if type(ok) is not bool:
+            raise BadValue(f"WorkerResult.ok is {type(ok).__name__}, not a boolean", where="result")
     try:
-        return inline(to_plain(value, where="result"), limits, where="result")
-    except BadValue:
-        if inspect.iscoroutine(value):
-            value.close()
-            raise BadValue(
-                "a sync function returned a coroutine",
-                where="result",
-                fix="register the async function itself",
-            ) from None
-        if type(value) not in (list, tuple, dict):
-            raise
+        plain = returned if type(returned) in _JSON else to_plain(returned, where="result")
+        return Final(inline(plain, limits, where="result"), ok)
+    except BadValue as error:
+        return Final(_mended(returned, limits, error), ok)
+
+
+def _mended(value: Any, limits: Limits, error: BadValue) -> Inline:
+    """What was refused as it is, with its members as plain values; raises the error that says best why not."""
+    if inspect.iscoroutine(value):
+        value.close()
+        raise BadValue(
+            "a sync function returned a coroutine",
+            where="result",
+            fix="register the async function itself",
+        ) from None
+    if type(value) not in (list, tuple, dict):
+        raise error
     return inline(_plain_members(value, limits.max_value_depth), limits, where="result")
 
 
