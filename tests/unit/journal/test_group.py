@@ -7,6 +7,7 @@ from skep.core.events import TaskPass
 from skep.journal.codec import decode_events
 from skep.journal.sqlite.group import Append, gather
 from skep.limits import Limits
+from skep.testing.journal.directory import asked
 
 
 def appends(*spec):
@@ -60,6 +61,15 @@ def test_what_follows_what_cannot_be_encoded_is_refused_too():
     assert (group.seq, list(broken)) == (4, ["a"])
     later = gather(appends(("a", 1, 4, 1), ("b", 1, 2, 1)), [], Limits(), broken)
     assert shape(later) == [("b", 2, 1)]
+
+
+def test_only_a_group_that_touches_the_directory_is_more_than_rows():
+    given = appends(("a", 1, 1, 1), ("b", 1, 1, 1), ("b", 1, 2, 1))
+    assert gather(given, [], Limits(), {}).only_rows
+    given[2].events = [asked("q")]
+    group = gather(given, [], Limits(), {})
+    assert not group.only_rows
+    assert [row.touching for row in group.rows] == [False, True]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), max_size=30), st.integers(1, 9))

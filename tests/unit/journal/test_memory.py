@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
+from skep.core.events import RunFinished
 from skep.errors import BlobNotFound
 from skep.journal.base import StreamItem
 from skep.journal.memory import MemoryJournal
 from skep.journal.memory.streams import ITEM_BYTES
 from skep.limits import Limits
 from skep.testing.aio import in_loop
+from skep.testing.journal.directory import asked, keys, token
 from skep.testing.journal.kit import events, names, opened, summary
 
 
@@ -85,6 +87,25 @@ async def test_sessions_keep_their_last_events_all_together():
         await journal.flushed(journal.append("session:a", 5, events("back")))
         assert names(await journal.read("session:a")) == ["back"]
         assert names(await journal.read("run:a")) == ["kept"]
+
+
+@in_loop
+async def test_what_is_found_goes_with_its_event():
+    async with opened(MemoryJournal(Limits(memory_session_events=4, memory_runs=1))) as journal:
+        journal.append("session:a", 1, [token("a1")])
+        journal.append("session:a", 2, [token("a2"), token("a3")])
+        journal.append("session:b", 1, [token("b1")])
+        assert keys(await journal.list_entries("token")) == ["a1", "a2", "a3", "b1"]
+        journal.append("session:b", 2, [token("b2")])
+        assert keys(await journal.list_entries("token")) == ["a2", "a3", "b1", "b2"]
+        journal.append("session:b", 3, events("x", "y", "z"))
+        assert keys(await journal.list_entries("token")) == ["b2"]
+        for run_id in ("c", "d"):
+            end = RunFinished(at=1, run_id=run_id, status="done")
+            journal.append(f"run:{run_id}", 1, [end, asked(run_id)], summary(run_id, "done"))
+        assert keys(await journal.list_entries("question")) == ["d"]
+        assert journal._directory._logs.keys() == {"session:b", "run:d"}
+        assert len(journal._directory._subjects) == len(journal._directory._entries) == 2
 
 
 @in_loop

@@ -52,16 +52,24 @@ def keys(entries: Sequence[Entry]) -> list[str]:
 
 def folded(recorded: Sequence[Recorded]) -> dict[tuple[str, str], Entry]:
     """What the directory must hold after these events."""
-    held: dict[tuple[str, str], tuple[Entry, str]] = {}
+    held: dict[tuple[str, str], dict[str, dict[tuple[str, str], Entry]]] = {}
+    homes: dict[tuple[str, str], dict[tuple[str, str], Entry]] = {}
     for item in recorded:
         for gone in removed(item.event):
-            for name, (entry, subject) in tuple(held.items()):
-                if entry.log == item.log and entry.kind == gone.kind and gone.subject in (None, subject):
-                    del held[name]
+            subjects = held.get((item.log, gone.kind), {})
+            for subject in tuple(subjects) if gone.subject is None else (gone.subject,):
+                subjects.pop(subject, {}).clear()
         if (new := added(item.event)) is not None:
-            entry = Entry(new.kind, new.key, item.log, item.version, item.position)
-            held[new.kind, new.key] = (entry, new.subject)
-    return {name: entry for name, (entry, _) in held.items()}
+            name = (new.kind, new.key)
+            homes.get(name, {}).pop(name, None)
+            home = homes[name] = held.setdefault((item.log, new.kind), {}).setdefault(new.subject, {})
+            home[name] = Entry(new.kind, new.key, item.log, item.version, item.position)
+    return {
+        name: entry
+        for subjects in held.values()
+        for entries in subjects.values()
+        for name, entry in entries.items()
+    }
 
 
 def asked(key: str) -> QuestionAsked:
