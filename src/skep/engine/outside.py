@@ -30,6 +30,7 @@ class Outside:
         run_id: str,
         ledger: Ledger,
         machine: Machine,
+        *,
         commit: Commit,
         launch: Callable[[], None],
         broken: Callable[[BaseException], None],

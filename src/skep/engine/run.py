@@ -56,7 +56,12 @@ class RunDriver:
             broken=self.fail,
         )
         self.outside = Outside(
-            self.run_id, self.ledger, self.machine, self.commit, self.attempts.launch, self.fail
+            self.run_id,
+            self.ledger,
+            self.machine,
+            commit=self.commit,
+            launch=self.attempts.launch,
+            broken=self.fail,
         )
         self._fold = RunFold(self.ledger, self.outside.observe)
         self._suspended = False

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from skep import values
 from skep.core.outputs import Final, Inline, OutputEvent
-from skep.errors import AttemptEnded
+from skep.errors import AttemptEnded, QuestionClosed
 from skep.workers.base import CancelToken, Ctx
 
 
 class FakeAttempt:
     """Implements `skep.workers.base.Attempt`: keeps what it is given, and can be closed as the engine would.
 
-    `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values.
+    `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values,
+    `asked` the questions. `answers` are given to questions in their order, `directives` by their number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Sequence[Any] = (), directives: Sequence[Any] = ()) -> None:
+        self.asked: list[Any] = []
+        self._answers = list(answers)
+        self._directives = list(directives)
         self.outputs: list[OutputEvent] = []
         self.appended: list[tuple[OutputEvent, str]] = []
         self.checkpoints: list[Any] = []
@@ -43,6 +48,18 @@ class FakeAttempt:
     def append(self, event: OutputEvent, *, by: str) -> None:
         self.appended.append((event, by))
         self._decide(event)
+
+    async def ask(self, question: Any, **_how: Any) -> Any:
+        self._check_open()
+        self.asked.append(question)
+        if not self._answers:
+            raise QuestionClosed("nobody answers here", fix="give FakeAttempt the answers")
+        return self._answers.pop(0)
+
+    async def next_directive(self, after: int) -> Any:
+        if after >= len(self._directives):
+            await asyncio.Event().wait()
+        return self._directives[after]
 
     def last_final(self) -> tuple[Any, bool] | None:
         if self._final is None or not isinstance(self._final.content, Inline):
