@@ -106,6 +106,8 @@ def narrowed(parent: tuple[str, ...], extra: Sequence[str]) -> tuple[str, ...]:
     """
     if not extra:
         return parent
+    if "*" in extra:
+        return attenuate(parent, ALL)
     kinds = {scope.partition(":")[0] for scope in extra}
     kept = tuple(scope for scope in parent if scope != "*" and scope.partition(":")[0] not in kinds)
     return attenuate(parent, (*kept, *extra))

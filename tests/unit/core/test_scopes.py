@@ -58,7 +58,7 @@ def _calls_that(child):
         yield dict(zip(by_kind, values, strict=True))
 
 
-@given(scopes, conditions)
+@given(scopes, scopes)
 def test_narrowing_never_widens(parent, extra):
     try:
         child = narrowed(parent, extra)
