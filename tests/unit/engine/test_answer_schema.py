@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skep.engine import answer_schema
 from skep.engine.answer_schema import MAX_LOOKS, MAX_MATCHED, compile_schema
@@ -160,3 +162,36 @@ def test_the_library_is_loaded_when_the_first_schema_comes():
         "assert 'jsonschema_rs' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+_WORDS = [
+    "type", "enum", "const", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "properties", "items",
+    "prefixItems", "patternProperties", "additionalProperties", "unevaluatedProperties", "unevaluatedItems",
+    "contains", "minContains", "propertyNames", "required", "dependentSchemas", "dependencies", "pattern",
+    "minLength", "multipleOf", "uniqueItems", "$ref", "$id", "$anchor", "$defs", "$schema", "$vocabulary",
+    "format", "contentEncoding", "a", "b",
+]  # fmt: skip
+_leaves = st.sampled_from(
+    [None, True, False, 0, 1, -1.5, 2**63, "", "a", "#", "#/$defs/a", "#/a", "http://x/", "string", "object", "^a", "("]
+)  # fmt: skip
+_json = st.recursive(
+    _leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(_json, st.lists(_json, min_size=1, max_size=3))
+def test_whatever_comes_is_checked_or_refused_by_name(schema, answers):
+    said = []
+    try:
+        compiled = compile_schema(schema)
+    except (BadSchema, BadValue, LimitExceeded) as error:
+        said.append(str(error))
+    else:
+        for answer in answers:
+            try:
+                compiled.check(answer)
+            except AnswerRefused as error:
+                said.append(str(error))
+    assert all(line.isprintable() for line in said)
