@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from skep.core.roles import GATE, VERBS, check_gate
-from skep.core.scopes import KINDS, ScopeKind, allows
+from skep.core.scopes import ALL, KINDS, ScopeKind, allows
 from skep.core.tokens import TokenRecord
 from skep.errors import ScopeViolation
 
@@ -20,13 +20,15 @@ from skep.errors import ScopeViolation
 class Act(Struct, frozen=True):
     """What an act needs. `kinds` are the scope kinds that may apply; which do, the call's facts say.
 
-    With `holding`, whoever holds the token may do this to it: neither its role nor its scopes are asked.
+    With `holding`, whoever holds the token may do this to it: neither its role nor its scopes are asked. With
+    `listing`, what is listed has the facts, not the call: each item is asked about with `permits`.
     """
 
     name: str
     verb: str
     kinds: frozenset[ScopeKind]
     holding: bool = False
+    listing: bool = False
 
 
 _TASK = "run task agent"
@@ -80,11 +82,13 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
 }
 
 _HOLDING = frozenset({"verify_token", "attenuate"})
+_LISTING = frozenset({"list_runs", "list_questions", "list_work"})
 
 
 def _act(name: str, verb: str, kinds: str) -> Act:
     words = {"verb", *kinds.split()}
-    return Act(name, verb, frozenset(kind for kind in KINDS if kind in words), name in _HOLDING)
+    applying: frozenset[ScopeKind] = frozenset(kind for kind in KINDS if kind in words)
+    return Act(name, verb, applying, holding=name in _HOLDING, listing=name in _LISTING)
 
 
 ACTS: Mapping[str, Act] = {
@@ -111,12 +115,20 @@ def check_role(act: Act, role: str) -> None:
 
 def check_scopes(act: Act, scopes: tuple[str, ...], facts: Mapping[str, str]) -> None:
     """Raises `ScopeViolation` unless the token's scopes allow a call with these facts."""
-    if not act.holding and not allows(scopes, facts):
+    asked = _of_the_call(act, scopes) if act.listing else scopes
+    if not act.holding and not allows(asked, facts):
         described = " ".join(f"{kind}:{value}" for kind, value in sorted(facts.items()))
         raise ScopeViolation(
             f"the token's scopes do not allow {act.name} ({described})",
             fix=f"its scopes: {' '.join(scopes) or 'none'}",
         )
+
+
+def _of_the_call(act: Act, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """The conditions that no item of a list can meet by itself; everything, if there are none."""
+    items = act.kinds - {"verb"}
+    asked = tuple(scope for scope in scopes if scope.partition(":")[0] not in items)
+    return ALL if scopes and not asked else asked
 
 
 def permits(record: TokenRecord, act: Act, given: Mapping[str, str | None]) -> bool:

@@ -127,7 +127,8 @@ def expect(act, role, scopes, facts, *, allowed):
     record = TokenRecord(role=role, agent_id="p", expire_at=1, scopes=scopes)
     in_role = act.holding or act.verb in GATE[role]
     assert permits(record, act, GIVEN) is (in_role and allowed)
-    if allowed:
+    every_kind_may_apply = all(scope.partition(":")[0] in act.kinds - {"verb"} for scope in scopes)
+    if allowed or (act.listing and scopes and every_kind_may_apply):
         check_scopes(act, scopes, facts)
     else:
         with pytest.raises(ScopeViolation, match=act.name):
@@ -140,3 +141,19 @@ def test_a_fact_that_a_call_does_not_have_denies():
     assert facts == {"task": "T-1", "agent": "a", "verb": "poll_task"}
     assert not allows(("run:run-1",), facts)
     assert not allows(("seat:red",), facts)
+
+
+def test_a_list_is_asked_for_by_whoever_may_see_something_of_it():
+    act = ACTS["list_questions"]
+    facts = facts_of(act, {})
+    for enough in ("run:a",), ("seat:red", "run:a"), ("verb:question_read", "seat:red"), ("*",):
+        check_scopes(act, enough, facts)
+    for nothing in (), ("verb:run_read",), ("verb:run_read", "seat:red"):
+        with pytest.raises(ScopeViolation):
+            check_scopes(act, nothing, facts)
+    with pytest.raises(ScopeViolation):
+        check_scopes(ACTS["list_runs"], ("task:T-1",), facts_of(ACTS["list_runs"], {}))
+    record = TokenRecord(role="senior", agent_id="p", expire_at=1, scopes=("seat:red",))
+    assert permits(record, act, {"seat": "red"})
+    assert not permits(record, act, {"seat": "blue"})
+    assert not permits(record, act, {"run": "a"})
