@@ -110,6 +110,7 @@ class Engine(Acts, QuestionActs, TokenActs):
             await self._inbox.stop()
         finally:
             self.subscriptions.end()
+            self.ledger.waiters.end(lambda: InvalidTransition("the engine has closed"))
             await self.journal.close()
             for driver in self.drivers.values():
                 driver.leave()
@@ -301,8 +302,7 @@ class Engine(Acts, QuestionActs, TokenActs):
         """Drop what a failed recovery left in the state."""
         state = self.ledger.state
         run = state.runs.pop(run_id, None)
-        for key in run.questions if run is not None else ():
-            state.questions.pop(key, None)
+        self.questions.forget(run.questions if run is not None else ())
         for task in [task for task in state.tasks.values() if task.run_id == run_id]:
             state.end_attempt(task)
             del state.tasks[task.id]
@@ -331,6 +331,7 @@ class Engine(Acts, QuestionActs, TokenActs):
         failure = error if isinstance(error, JournalFailed) else JournalFailed(str(error))
         for driver in tuple(self.drivers.values()):
             driver.fail(failure)
+        self.ledger.waiters.end(lambda: JournalFailed(failure.what))
 
 
 def _first_ctx(blueprint: Blueprint, given: Mapping[str, Any] | None) -> Any:

@@ -7,7 +7,7 @@ a key looks again after each wake, so none is lost.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
@@ -167,6 +167,8 @@ class Questions:
         """
         await self._waiters.until(key, lambda: key not in self._ledger.state.questions, timeout)
         await self._ledger.flushed()
+        if key not in self._ended:
+            raise QuestionClosed(f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there")
         return answer_of(self._ended[key])
 
     async def answer_for(self, task: TaskState, key: str) -> Any:
@@ -179,6 +181,15 @@ class Questions:
         if asked is None or asked.answer is None:
             return await self.value(await self.wait(key), task.log)
         return await self.value(asked.answer, task.log)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop the questions of a run that this engine has lost."""
+        for key in keys:
+            self._ledger.state.questions.pop(key, None)
+            timer = self._deadlines.pop(key, None)
+            if timer is not None:
+                timer.cancel()
+            self._waiters.wake(key)
 
     def ended(self, key: str) -> Ended | None:
         """How a question ended, if that is remembered."""

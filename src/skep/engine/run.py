@@ -255,6 +255,7 @@ class RunDriver:
         self._disarm()
         self.attempts.stop()
         self.finished.set_exception(error)
+        self.ledger.waiters.wake(self.log)
 
     # -- inside --------------------------------------------------------------------------------
 
