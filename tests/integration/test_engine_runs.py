@@ -82,6 +82,45 @@ def test_fanout_all_gives_whole_ctxs_in_item_order(url):
     assert info.result["results"][0] == {"items": [3, 1, 2, 0], "item": 3, "r": 4}
 
 
+@pytest.mark.parametrize("durability", ["group", "step"])
+def test_lanes_that_wait_for_each_other_have_all_begun(url, durability):
+    async def main():
+        async with Engine.open(url) as engine:
+            here, all_here = [], asyncio.Event()
+
+            @engine.agent("meet")
+            async def meet(inv):
+                here.append(inv.input)
+                if len(here) == 100:
+                    all_here.set()
+                await all_here.wait()
+                return len(here)
+
+            twice = [step("meet", "$.item", "$.r"), step("meet", "$.r", "$.r")]
+            lanes = fanout({"kind": "seq", "children": twice}, select=path("$.r"))
+            handle = await engine.start(blueprint(lanes), {"items": list(range(100))}, durability=durability)
+            return (await handle.result())["results"], here[:100]
+
+    results, order = run(main())
+    assert len(results) == 100
+    assert order == list(range(100))
+
+
+def test_lanes_that_do_not_wait_take_few_asyncio_tasks():
+    async def main():
+        async with Engine.open("memory:") as engine:
+            performers = set()
+
+            @engine.agent("note")
+            async def note(inv):
+                performers.add(asyncio.current_task())
+
+            await (await engine.start(blueprint(fanout(step("note"))), {"items": [0] * 300})).result()
+            return len(performers)
+
+    assert run(main()) < 30
+
+
 def test_fanout_select_and_max_concurrency(url):
     flow = fanout(step("inc", "$.item", "$.r"), select=path("$.r"), max_concurrency=2)
     info, _ = execute(url, blueprint(flow), {"items": list(range(50))})

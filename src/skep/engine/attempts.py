@@ -61,6 +61,7 @@ class Attempts:
         self._retries: dict[str, TimerHandle] = {}
         self._ahead = Ahead(self._ledger.journal, self._ledger.limits.max_ahead)
         self._closed = False
+        self._launching = False
         self._on_stuck = self._stuck
 
     # -- queueing ------------------------------------------------------------------------------
@@ -86,11 +87,20 @@ class Attempts:
         return job
 
     def launch(self) -> None:
-        """Start everything that is queued."""
-        while self._ready:
-            runner = asyncio.get_running_loop().create_task(self._run(self._ready.popleft()))
+        """Start everything that is queued: by one runner, and by ever more of them while that one waits."""
+        if not self._launching:
+            self._start(1)
+
+    def _start(self, runners: int) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(min(runners, len(self._ready))):
+            runner = loop.create_task(self._run(self._ready.popleft()))
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
+        self._launching = bool(self._ready)
+        if self._launching:
+            # After the first turn of these runners: what is still queued then waits for none of them.
+            loop.call_soon(self._start, runners * 2)
 
     def next_attempt(self, task: TaskState, route: Route, data: bytes) -> None:
         """Begin the next attempt of a pending task, now or when its backoff is over."""
