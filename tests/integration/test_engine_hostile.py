@@ -328,6 +328,24 @@ def test_text_that_utf8_cannot_carry_stays_with_the_attempt_that_said_it(tmp_pat
     assert (named.status, other.status) == ("done", "done")
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError("and that from its text")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_error_whose_text_raises_fails_its_attempt_and_hangs_nothing(kind):
+    def bad(inv):
+        raise Mute
+
+    async def later(inv):
+        raise Mute
+
+    info = result_of(bad if kind == "sync" else later)
+    assert info.status == "failed"
+    assert "worker fn returned error: Mute (its text cannot be had" in info.error["message"]
+
+
 def test_an_error_message_is_cut():
     async def bad(inv):
         raise ValueError("x" * 5_000_000)

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from skep.errors import WorkerError, WorkerFailed
+from skep.values import clean_text
 
 Outcome = WorkerError | None
 """How a worker ended: `None`, `WorkerFailed` or `WorkerCancelled`."""
 
 CHANNEL_CLOSED = "worker completion channel closed"
+
+MAX_ERROR_TEXT = 4_000
+"""Characters of what an error says; a little less than a record keeps, so that what is put before it fits."""
 
 
 class Completion:
@@ -101,9 +105,13 @@ def failed(error: BaseException, where: str = "") -> WorkerFailed:
 
 
 def error_text(error: BaseException) -> str:
-    """`ValueError: bad`: what an error is called and what it says."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """`ValueError: bad`: what an error is called and what it says, whatever code tells it that; cut when long."""
+    name = type(error).__name__
+    try:
+        text = clean_text(str.__str__(str(error)), MAX_ERROR_TEXT)
+    except BaseException as another:  # noqa: BLE001 - a text that cannot be had must not hide the failure
+        return f"{name} (its text cannot be had: str() raised {type(another).__name__})"
+    return f"{name}: {text}" if text else name
 
 
 def is_being_cancelled() -> bool:

@@ -98,6 +98,26 @@ def test_a_function_that_emitted_its_final_and_returns_nothing_has_no_other(func
 # -- failures ----------------------------------------------------------------------------------
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise SystemExit("no text")
+
+
+class Odd(Exception):
+    def __str__(self):
+        return OddText("odd")
+
+
+class OddText(str):
+    __slots__ = ()
+
+    def __len__(self):
+        raise ValueError
+
+    def __format__(self, spec):
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -108,6 +128,12 @@ def test_a_function_that_emitted_its_final_and_returns_nothing_has_no_other(func
         (GeneratorExit(), "worker fn returned error: GeneratorExit"),
         (asyncio.CancelledError(), "worker fn returned error: CancelledError"),
         (BadValue("mine"), "worker fn returned error: BadValue: mine"),
+        (Mute(), "worker fn returned error: Mute (its text cannot be had: str() raised SystemExit)"),
+        (Odd(), "worker fn returned error: Odd: odd"),
+        (
+            ValueError("x" * 10_000),
+            f"worker fn returned error: ValueError: {'x' * 4_000}... (6,000 more)",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["sync", "async", "wrapped"])
