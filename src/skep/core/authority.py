@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from skep.core.roles import GATE, VERBS, check_gate
+from skep.core.roles import GATE, ROLES, VERBS
 from skep.core.scopes import ALL, KINDS, ScopeKind, allows
 from skep.core.tokens import TokenRecord
-from skep.errors import ScopeViolation
+from skep.errors import RoleViolation, ScopeViolation
 
 
 class Act(Struct, frozen=True):
@@ -27,6 +27,8 @@ class Act(Struct, frozen=True):
     name: str
     verb: str
     kinds: frozenset[ScopeKind]
+    roles: frozenset[str] = frozenset()
+    """Those whose gate has the verb; with `holding` all."""
     holding: bool = False
     listing: bool = False
 
@@ -88,7 +90,12 @@ _LISTING = frozenset({"list_runs", "list_questions", "list_work"})
 def _act(name: str, verb: str, kinds: str) -> Act:
     words = {"verb", *kinds.split()}
     applying: frozenset[ScopeKind] = frozenset(kind for kind in KINDS if kind in words)
-    return Act(name, verb, applying, holding=name in _HOLDING, listing=name in _LISTING)
+    roles = frozenset(ROLES) if name in _HOLDING else _roles(verb)
+    return Act(name, verb, applying, roles, holding=name in _HOLDING, listing=name in _LISTING)
+
+
+def _roles(verb: str) -> frozenset[str]:
+    return frozenset(role for role in ROLES if verb in GATE[role])
 
 
 ACTS: Mapping[str, Act] = {
@@ -96,7 +103,7 @@ ACTS: Mapping[str, Act] = {
 }
 """Every act by its name."""
 
-PLAIN: Mapping[str, Act] = {verb: Act(verb, verb, frozenset(KINDS)) for verb in VERBS}
+PLAIN: Mapping[str, Act] = {verb: Act(verb, verb, frozenset(KINDS), _roles(verb)) for verb in VERBS}
 """Verbs as such, for `verify_token`: any kind of scope may apply."""
 
 
@@ -109,8 +116,8 @@ def facts_of(act: Act, given: Mapping[str, str | None]) -> dict[str, str]:
 
 def check_role(act: Act, role: str) -> None:
     """Raises `RoleViolation` unless `role` may do this; to one's own token everyone may do what needs no more."""
-    if not act.holding:
-        check_gate(role, act.verb)
+    if role not in act.roles:
+        raise RoleViolation(role, act.verb)
 
 
 def check_scopes(act: Act, scopes: tuple[str, ...], facts: Mapping[str, str]) -> None:
@@ -133,5 +140,4 @@ def _of_the_call(act: Act, scopes: tuple[str, ...]) -> tuple[str, ...]:
 
 def permits(record: TokenRecord, act: Act, given: Mapping[str, str | None]) -> bool:
     """Whether a token in force would be let through to this; what lists are filtered by."""
-    in_role = act.holding or act.verb in GATE.get(record.role, frozenset())
-    return in_role and (act.holding or allows(record.scopes, facts_of(act, given)))
+    return record.role in act.roles and (act.holding or allows(record.scopes, facts_of(act, given)))

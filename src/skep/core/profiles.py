@@ -76,6 +76,6 @@ def choose(tokens: Iterable[tuple[Role, Token]], act: Act) -> Token:
     """
     role = "none"
     for role, token in tokens:
-        if act.holding or act.verb in GATE[role]:
+        if role in act.roles:
             return token
     raise RoleViolation(role, act.verb)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from skep.errors import RoleViolation
-
 Role = Literal["operator", "worker", "observer", "senior"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -74,17 +72,3 @@ GATE: Mapping[str, frozenset[str]] = {role: PUBLISHED_GATE[role] | OWN_GATE[role
 
 VERBS: frozenset[str] = frozenset(verb for verbs in GATE.values() for verb in verbs)
 """Every verb there is."""
-
-_NONE: frozenset[str] = frozenset()
-
-
-def check_gate(role: str, verb: str, gate: Mapping[str, frozenset[str]] = GATE) -> None:
-    """Pass when `role` may perform `verb`.
-
-    Raises:
-        RoleViolation: it may not; an unknown role may nothing.
-
-    >>> check_gate("worker", "emit_output")
-    """
-    if verb not in gate.get(role, _NONE):
-        raise RoleViolation(role, verb)

@@ -155,6 +155,10 @@ class TokenOffice:
                 self._spend(line.limited)
         return record
 
+    def forget_verified(self) -> None:
+        """Look at every signature again."""
+        self._verified.clear()
+
     async def known(self, bearer: Bearer) -> None:
         """Have the record of a token that another process made, or this one before it was started again.
 
@@ -198,7 +202,7 @@ class TokenOffice:
             self._look_at = now + LOOK_MS
             self.ring.refresh()
         if self._changes != self.ring.changes:
-            self._verified.clear()
+            self.forget_verified()
             self._changes = self.ring.changes
         token = self._verified.get(text)
         if token is None:

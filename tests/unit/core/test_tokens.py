@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from skep.core.authority import PLAIN, check_role
 from skep.core.roles import (
     OBSERVER_VERBS,
     OPERATOR_VERBS,
@@ -15,7 +16,6 @@ from skep.core.roles import (
     SENIOR_VERBS,
     WORKER_LEAF_VERBS,
     WORKER_SWARM_VERBS,
-    check_gate,
 )
 from skep.core.tokens import (
     CapToken,
@@ -101,15 +101,15 @@ def test_the_published_matrix():
     for role, allowed in PUBLISHED_GATE.items():
         for verb in every:
             if verb in allowed:
-                check_gate(role, verb)
+                check_role(PLAIN[verb], role)
             else:
                 with pytest.raises(RoleViolation, match=f"role={role} verb={verb}"):
-                    check_gate(role, verb)
+                    check_role(PLAIN[verb], role)
 
 
 def test_an_unknown_role_may_nothing():
     with pytest.raises(RoleViolation):
-        check_gate("root", "start_task")
+        check_role(PLAIN["start_task"], "root")
 
 
 TEXT = encode_token(
