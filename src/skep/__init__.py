@@ -5,10 +5,11 @@ Names are loaded when they are first asked for, so `import skep` costs little in
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # the name that checkers know: `typing` itself would cost most of this import
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from skep import errors as errors
     from skep import flow as flow
     from skep.core.outputs import Artifact, FileRef, Final, Inline, Partial, Progress
@@ -66,6 +67,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - as `typing` above
+
     if name in ("errors", "flow"):
         return import_module(f"skep.{name}")
     if name not in _HOME:

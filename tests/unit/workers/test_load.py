@@ -32,6 +32,12 @@ def folder(tmp_path, name, **files):
     return at
 
 
+def test_a_module_that_cannot_be_found_has_a_remedy(tmp_path):
+    with pytest.raises(BlueprintError) as caught:
+        load_callable("agentz:go", tmp_path)
+    assert "put agentz.py beside the Blueprint" in caught.value.fix
+
+
 def test_a_module_beside_the_blueprint(tmp_path):
     at = folder(tmp_path, "a", agents="def work(): return __name__\nclass Group:\n    def go(): return 1\n")
     work = load_callable("agents:work", at)

@@ -42,6 +42,8 @@ def parse_sqlite_url(url: str) -> SqliteUrl:
     path, _, query = url.removeprefix(_PREFIX).partition("?")
     if not path or "\0" in path:
         raise ConfigError("the address names no file", where=url, fix=_SHAPE)
+    if path.rpartition("/")[2] in ("", ".", ".."):
+        raise ConfigError("the address names a folder, not a file", where=url, fix=_SHAPE)
     if path == ":memory:":
         raise ConfigError(
             "an SQLite store needs a file", where=url, fix="write memory: for a store in memory"
