@@ -13,10 +13,11 @@ from skep.clock import Clock, SystemClock
 from skep.core.events import Durability
 from skep.core.retry import RetryPolicy
 from skep.core.roles import Role
+from skep.engine.answer_schema import compile_schema
 from skep.engine.engine import Engine as BaseEngine
 from skep.engine.keys import KeyRing, fresh_ring, home_ring
 from skep.engine.plan import Planner
-from skep.errors import ConfigError, EngineError
+from skep.errors import ConfigError, EngineError, SkepError
 from skep.flow.agents import AgentDef, OnInterrupt
 from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
@@ -35,7 +36,16 @@ NONE = "none"
 
 def standard_catalog(layers: LayerRegistry | None = None) -> Catalog:
     """Every worker kind and layer that this version knows, as lint needs them."""
-    return Catalog(standard_kinds(), (layers or standard_layers()).hints())
+    return Catalog(standard_kinds(), (layers or standard_layers()).hints(), _check_schema)
+
+
+def _check_schema(schema: Any) -> str | None:
+    """What keeps a question's schema from checking answers."""
+    try:
+        compile_schema(schema)
+    except SkepError as error:
+        return str(error)
+    return None
 
 
 def open_journal(url: str, limits: Limits = DEFAULT_LIMITS) -> Journal:

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from skep.core import events as ev
 from skep.core.state import EngineState, RunState
 from skep.journal.base import RunSummary
+from skep.journal.status import seen_status
 
 RunStatus = Literal[
     "pending", "running", "suspended", "interrupted", "done", "failed", "cancelled", "timeout"
@@ -65,7 +66,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_summary(cls, row: RunSummary) -> RunInfo:
         """What the journal's row says; `result` and `error` stand in the run's log."""
-        status: Any = "interrupted" if row.interrupted and row.status not in ENDED else row.status
+        status: Any = seen_status(row)
         return cls(
             run_id=row.run_id,
             status=status,

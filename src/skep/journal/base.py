@@ -39,7 +39,7 @@ class Durable(Struct, frozen=True):
 class RunSummary(Struct, frozen=True, kw_only=True):
     """The row that `list_runs` reads; written in the same commit as the events it sums up.
 
-    `status` is that of the last event (`running`, `suspended`, `done` ...); readers turn an open run
+    `status` is that of the last event (`running`, `suspended`, `done` ...); readers turn a running one
     without a live owner into `interrupted`. Times are milliseconds since the epoch.
     """
 

@@ -11,11 +11,17 @@ ENDED: tuple[str, ...] = get_args(RunEnd)
 """The statuses of a run that nothing more will happen to."""
 
 INTERRUPTED = "interrupted"
-"""What readers call an open run whose owner is gone; never stored."""
+"""What readers call a running run whose owner is gone; never stored."""
+SUSPENDED = "suspended"
 
 
 def matches(run: RunSummary, *, status: str | None, open_only: bool) -> bool:
     """Whether a reader who asks for these wants `run`."""
     if open_only and run.status in ENDED:
         return False
-    return status is None or status == (INTERRUPTED if run.interrupted else run.status)
+    return status is None or status == seen_status(run)
+
+
+def seen_status(run: RunSummary) -> str:
+    """What a reader calls it: without an owner, work is interrupted; what waits for an answer goes on waiting."""
+    return INTERRUPTED if run.interrupted and run.status not in (*ENDED, SUSPENDED) else run.status
