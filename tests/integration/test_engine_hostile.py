@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from engines import Agents, blueprint, chain, lit, path, step
 from skep import Engine
-from skep.core.outputs import Blob, FileRef, Final, Inline
+from skep.core.outputs import Artifact, Blob, FileRef, Final, Inline, Progress, inline
 from skep.errors import BadValue, LimitExceeded
 from skep.layers.audit import Audit
 from skep.layers.registry import LayerRegistry
@@ -362,3 +362,31 @@ def test_raw_json_from_a_worker_is_checked():
         return "ok"
 
     assert result_of(bad).status == "done"
+
+
+ODD = [
+    Final(inline(1), ok=object()),
+    Artifact(7, inline(1)),
+    Final(FileRef("x", size_hint=2**70)),
+    Progress(b"x"),
+]
+
+
+@pytest.mark.parametrize("event", ODD, ids=["ok", "name", "size_hint", "stage"])
+def test_an_output_whose_fields_are_not_of_their_types_fails_its_attempt_on_every_store(tmp_path, event):
+    async def end_on(url):
+        async with Engine.open(url) as engine:
+
+            @engine.agent("emits")
+            async def emits(inv):
+                if isinstance(event, Final):
+                    with pytest.raises(BadValue):
+                        inv._ctx.channel.deliver(event)
+                inv.emit(event)
+
+            return await (await engine.start(blueprint(step("emits")))).wait()
+
+    for url in ("memory:", f"sqlite:///{tmp_path}/skep.db"):
+        info = run(end_on(url))
+        assert info.status == "failed"
+        assert "BadValue" in info.error["message"]

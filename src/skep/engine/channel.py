@@ -13,6 +13,7 @@ from skep.core import transitions
 from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent, Partial, Progress
 from skep.engine.asks import Asks, read_audience
 from skep.engine.file_refs import take_in
+from skep.engine.output_types import check_output
 from skep.engine.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
 from skep.journal.base import StreamItem
@@ -72,9 +73,14 @@ class Channel:
         if self.delivered is not None:
             self._record_delivered()
         content = final.content
-        if type(content) is Inline and len(memoryview(content.value)) <= self._inline_bytes:
+        if (
+            final.ok is True
+            and type(content) is Inline
+            and len(memoryview(content.value)) <= self._inline_bytes
+        ):
             self.delivered = final
         else:
+            check_output(final)
             self.delivered = Final(self._delivered_content(content), final.ok)
 
     def _delivered_content(self, content: ContentRef) -> ContentRef:
@@ -181,6 +187,7 @@ class Channel:
         recorded: list[ev.Event] = []
         streamed: list[OutputEvent] = []
         for event in events:
+            check_output(event)
             if type(event) is Final or type(event) is Artifact:
                 if type(event) is Artifact:
                     values.check_text(event.name, "artifact name")
