@@ -74,16 +74,9 @@ class Attempts:
 
     def job(self, task: TaskState, route: Route, data: bytes) -> Job:
         """A job that somebody else performs and settles."""
-        job = Job(
-            task,
-            route,
-            data,
-            work_dir=self._work_dir,
-            blueprint_dir=self._blueprint_dir,
-            durability=self._durability,
+        job = self.jobs[task.id] = Job(
+            task, route, data, self._work_dir, self._blueprint_dir, self._durability, self._on_stuck
         )
-        job.stuck = self._on_stuck
-        self.jobs[task.id] = job
         return job
 
     def launch(self) -> None:

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct, field
+
 from skep import values
 from skep.clock import TimerHandle
 from skep.core import events as ev
@@ -38,44 +40,20 @@ JOIN_SLACK = 2.0
 """Seconds beyond the kill grace that a spawner gets to end its worker before the attempt is abandoned."""
 
 
-class Job:
+class Job(Struct, eq=False):
     """One attempt on its way through the stages; `stuck` is called when its worker does not end when told to."""
 
-    __slots__ = (
-        "blueprint_dir",
-        "cancel",
-        "channel",
-        "data",
-        "durability",
-        "ended",
-        "route",
-        "stuck",
-        "task",
-        "timer",
-        "work_dir",
-    )
-
-    def __init__(
-        self,
-        task: TaskState,
-        route: Route,
-        data: bytes,
-        *,
-        work_dir: str | None = None,
-        blueprint_dir: str | None = None,
-        durability: ev.Durability = "group",
-    ) -> None:
-        self.task = task
-        self.route = route
-        self.data = data
-        self.stuck: Callable[[Job], None] | None = None
-        self.work_dir = work_dir
-        self.blueprint_dir = blueprint_dir
-        self.durability = durability
-        self.cancel = CancelToken()
-        self.channel: Channel | None = None
-        self.timer: TimerHandle | None = None
-        self.ended = False
+    task: TaskState
+    route: Route
+    data: bytes
+    work_dir: str | None = None
+    blueprint_dir: str | None = None
+    durability: ev.Durability = "group"
+    stuck: Callable[[Job], None] | None = None
+    cancel: CancelToken = field(default_factory=CancelToken)
+    channel: Channel | None = None
+    timer: TimerHandle | None = None
+    ended: bool = False
 
     @property
     def last_final(self) -> Final | None:
@@ -175,8 +153,8 @@ class Dispatcher:
     def _ctx(self, job: Job, channel: Channel) -> Ctx:
         task = job.task
         given: Any = values.decode(job.data)
-        previous, prompt = task.previous, job.route.prompt
-        return Ctx(
+        # Fewer than 16 keywords: of more, the interpreter makes a dict first, which costs as much as all the rest.
+        ctx = Ctx(
             task_id=task.id,
             attempt=task.attempt,
             agent=task.agent,
@@ -187,12 +165,17 @@ class Dispatcher:
             channel=channel,
             run_id=task.run_id,
             step_key=task.step_key,
-            previous=Previous(previous.attempt, previous.reason, previous.message) if previous else None,
-            last_checkpoint=self.ledger.value(task.checkpoint, task.id) if task.checkpoint else None,
             work_dir=job.work_dir,
             blueprint_dir=job.blueprint_dir,
-            system=prompt.render(slots_for(given)) if prompt is not None else None,
             grace=self.ledger.limits.kill_grace,
+        )
+        previous, prompt = task.previous, job.route.prompt
+        if previous is None and prompt is None and task.checkpoint is None:
+            return ctx
+        return ctx.replace(
+            previous=Previous(previous.attempt, previous.reason, previous.message) if previous else None,
+            last_checkpoint=self.ledger.value(task.checkpoint, task.id) if task.checkpoint else None,
+            system=prompt.render(slots_for(given)) if prompt is not None else None,
         )
 
     async def _told(self, ctx: Ctx, task: TaskState) -> Ctx:

@@ -38,7 +38,12 @@ class RunFold:
             self._of_run(event)
         elif subject.step_key is not None:
             if type(subject) is TaskState:
-                told = self._settled(event, type(event), subject)
+                kind = type(event)
+                told = (
+                    self._with_value(subject, "pass")
+                    if kind is ev.TaskPass
+                    else self._settled(event, kind, subject)
+                )
             else:
                 told = self._answered(event, subject.step_key, subject.digest or "")
             if told is not None:
@@ -72,8 +77,6 @@ class RunFold:
     def _settled(self, event: ev.Event, kind: type, task: TaskState) -> Settled | None:
         if kind is ev.TaskAttemptCompleted:
             return _plain(task, "cancelled", None) if task.status == "cancelled" else None
-        if kind is ev.TaskPass:
-            return self._with_value(task, "pass")
         if isinstance(event, ev.TaskBlocked):
             if event.reason == "blocked":
                 return self._with_value(task, "blocked")

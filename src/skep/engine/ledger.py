@@ -77,7 +77,8 @@ class Ledger:
 
     def now(self) -> int:
         """Milliseconds since the epoch; never before an event that is already recorded."""
-        return max(self.clock.now_ms(), self.state.latest)
+        now, latest = self.clock.now_ms(), self.state.latest
+        return now if now > latest else latest  # noqa: FURB136 - max() is a call on every step's way
 
     def commit(self, log_name: str, events: Sequence[Event]) -> int:
         """Append events that settle no step (see `RunDriver.commit` for the others) and apply them.
@@ -105,24 +106,29 @@ class Ledger:
     def apply(self, events: Sequence[Event], observer: Observer) -> None:
         """Apply events to the state, telling `observer` of those that can settle a task or move a flow on."""
         state = self.state
-        waiting = self.waiters.waiting
         for event in events:
-            kind = type(event)
+            kind: Any = type(event)
             if kind not in TELLING:
                 HANDLERS[kind](state, event)
-                continue
-            if kind in ABOUT_QUESTIONS:
+            elif kind in ABOUT_TASKS:
+                self._apply_to_task(event, observer)
+            elif kind in ABOUT_QUESTIONS:
                 self._apply_question(event, observer)
-                continue
-            task_id: str | None = getattr(event, "task_id", None)
-            task = state.tasks.get(task_id) if task_id is not None else None
-            HANDLERS[kind](state, event)
-            observer(event, task)
-            if self._at_hand and task_id is not None and task_id not in state.tasks:
-                self.release(task_id)
-            if task_id is not None and task_id in waiting:
-                self.waiters.wake(task_id)
-        state.latest = max(state.latest, events[-1].at)
+            else:
+                HANDLERS[kind](state, event)
+                observer(event, None)
+        if events[-1].at > state.latest:  # noqa: PLR1730 - as in `now`
+            state.latest = events[-1].at
+
+    def _apply_to_task(self, event: Any, observer: Observer) -> None:
+        state, task_id = self.state, event.task_id
+        task = state.tasks.get(task_id)
+        HANDLERS[type(event)](state, event)
+        observer(event, task)
+        if self._at_hand and task_id not in state.tasks:
+            self.release(task_id)
+        if task_id in self.waiters.waiting:
+            self.waiters.wake(task_id)
 
     def _apply_question(self, event: Any, observer: Observer) -> None:
         state, key = self.state, event.key

@@ -168,7 +168,9 @@ class Questions:
         await self._waiters.until(key, lambda: key not in self._ledger.state.questions, timeout)
         await self._ledger.flushed()
         if key not in self._ended:
-            raise QuestionClosed(f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there")
+            raise QuestionClosed(
+                f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there"
+            )
         return answer_of(self._ended[key])
 
     async def answer_for(self, task: TaskState, key: str) -> Any:

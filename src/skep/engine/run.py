@@ -136,11 +136,11 @@ class RunDriver:
             inputs = self._fold.inputs
             while inputs:
                 self._carry_out(self.machine.feed(inputs.popleft()))
-            if self._suspended or self.outside.signals or self._has_questions():
+            if self._suspended or self.outside.signals or self.ledger.state.questions:
                 self._note_suspension()
             batch, self._batch = self._batch, []
             row, self._summary = self._summary, None
-            return self.ledger.append(self.log, batch, row)
+            return self.ledger.append(self.log, tuple(batch), row)
         except BaseException as error:
             self.fail(error)
             raise
@@ -187,9 +187,10 @@ class RunDriver:
         """Record the end of the run, once the flow has ended and every worker of the run too."""
         if self._ended is None or not self.is_open:
             return
-        for task in self.tasks():
-            self.cancel_task(task)
-        if not self.tasks():
+        if self.state.open_tasks:
+            for task in self.tasks():
+                self.cancel_task(task)
+        if not self.state.open_tasks:
             self._finish(self._ended)
 
     def arm_deadline(self) -> None:
@@ -271,10 +272,6 @@ class RunDriver:
         if changes.ended is not None:
             self._ended = changes.ended
             self.finish_if_ended()
-
-    def _has_questions(self) -> bool:
-        run = self.ledger.state.runs.get(self.run_id)
-        return run is not None and bool(run.questions)
 
     def _note_suspension(self) -> None:
         """The run's status tells whether anything but answers is waited for."""
