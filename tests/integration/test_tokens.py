@@ -570,6 +570,11 @@ def test_a_token_is_ended_by_its_owner_for_others(place):
             with pytest.raises(TokenRevoked):
                 owner.verify_token(token.text, "poll_task")
             assert await other.list_tokens() == []
+            session = await owner.attach("op", "operator")
+            (listed,) = await other.list_tokens()
+            await other.revoke(listed.id)
+            with pytest.raises(TokenRevoked):
+                owner.verify_token(session, "poll_task")
 
     run(main())
 

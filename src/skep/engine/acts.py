@@ -67,6 +67,7 @@ class Acts(Guarded):
             expire_at=now + int(ttl * 1000),
             max_uses=max_uses,
         )
+        await self.dispatcher.tokens.logs.begin(f"session:{session_id}")
         self.ledger.commit(f"session:{session_id}", (event,))
         await self.ledger.flushed()
         return self.dispatcher.tokens.issue(event.nonce, now)
