@@ -91,10 +91,15 @@ def test_a_name_is_registered_once(agents):
     for name in ("work", "identity"):
         with pytest.raises(ConfigError, match=f"{name!r} is registered twice"):
             agents.add(name, work)
-    with pytest.raises(ConfigError, match="is not a function"):
+    with pytest.raises(ConfigError, match=r"^agent new: int is not a function"):
         agents.add("new", 3)
     assert "new" not in agents
     assert (len(agents), sorted(agents)) == (2, ["identity", "work"])
+
+
+def test_a_callable_that_can_be_no_worker_is_told_with_its_agent(agents):
+    with pytest.raises(ConfigError, match=r"^agent a: class int is not a function"):
+        PythonKind(agents).build("a", {"callable": "builtins:int"}, BuildEnv())
 
 
 def test_identity_echoes_its_prompt(agents):

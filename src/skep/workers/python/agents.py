@@ -34,12 +34,20 @@ class PythonAgents(Mapping[str, InProcSpawner]):
         """
         if name in self._spawners:
             raise ConfigError(f"agent {name!r} is registered twice", fix="give one of them another name")
-        spawner = self._spawners[name] = self.spawner(function)
+        spawner = self._spawners[name] = self.spawner(name, function)
         return spawner
 
-    def spawner(self, function: Callable[..., Any]) -> InProcSpawner:
-        """A spawner on the shared threads for a function that is not registered."""
-        return InProcSpawner(function, limits=self.limits, threads=self.threads)
+    def spawner(self, agent: str, function: Callable[..., Any]) -> InProcSpawner:
+        """A spawner on the shared threads for a function that is not registered.
+
+        Raises:
+            ConfigError: the function cannot be the worker of `agent`.
+        """
+        try:
+            return InProcSpawner(function, limits=self.limits, threads=self.threads)
+        except ConfigError as error:
+            where = f"agent {agent}, {error.where}" if error.where else f"agent {agent}"
+            raise ConfigError(error.what, where=where, fix=error.fix) from error
 
     def __getitem__(self, name: str) -> InProcSpawner:
         return self._spawners[name]

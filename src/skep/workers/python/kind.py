@@ -64,7 +64,7 @@ class PythonKind:
                 where=f"agent {agent}",
                 fix="register the function, or run the Blueprint from a file of your own",
             )
-        return self._agents.spawner(_loaded(read.callable, agent, env))
+        return self._agents.spawner(agent, _loaded(read.callable, agent, env))
 
     def _registered(self, name: str, agent: str) -> Spawner:
         spawner = self._agents.get(name)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +18,11 @@ from typing import Any
 from skep.errors import BlueprintError
 from skep.flow.problems import did_you_mean
 from skep.values import digest
+from skep.workers.completion import error_text
 
 REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+MEND = "correct it there; a module is run when it is imported"
 
 _owners: dict[str, Path] = {}
 """Plain module names that came with a Blueprint's import, and the folder each was found in."""
@@ -39,21 +43,33 @@ def load_callable(reference: str, base_dir: str | Path | None = None) -> Callabl
         )
     module_name, _, attributes = reference.partition(":")
     found: Any = _module(module_name, Path(base_dir).resolve() if base_dir is not None else None)
+    reached = f"{module_name}:"
     for attribute in attributes.split("."):
-        try:
-            found = getattr(found, attribute)
-        except AttributeError as error:
-            known = [
-                name
-                for name in dir(found)
-                if not name.startswith("_") and callable(getattr(found, name, None))
-            ]
-            raise BlueprintError(
-                f"{reference}: there is no {attribute!r} in it", fix=did_you_mean(attribute, known)
-            ) from error
+        found = _attribute(found, attribute, reached)
+        reached += attribute if reached.endswith(":") else f".{attribute}"
     if not callable(found):
         raise BlueprintError(f"{reference} is {type(found).__name__}, not callable", fix="name a function")
     return found
+
+
+def _attribute(found: Any, name: str, reached: str) -> Any:
+    """An attribute of what was `reached`; finding it may run code (`__getattr__`)."""
+    try:
+        return getattr(found, name)
+    except AttributeError as error:
+        known = [
+            one
+            for one in dir(found)
+            if not one.startswith("_") and callable(getattr_static(found, one, None))
+        ]
+        fix = did_you_mean(name, known) or f"name something that {reached.removesuffix(':')} has"
+        if not isinstance(found, type | ModuleType) and callable(found):
+            fix = f"{reached} is callable: name it as it is"
+        raise BlueprintError(f"{reached}: there is no {name!r} in it", fix=fix) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BlueprintError(f"{name!r} of {reached} raised {error_text(error)}", fix=MEND) from error
 
 
 def _module(name: str, base: Path | None) -> ModuleType:
@@ -74,9 +90,10 @@ def _module(name: str, base: Path | None) -> ModuleType:
             raise BlueprintError(message, fix=fix) from error
         fix = f"install {error.name}, or correct the import"
         raise BlueprintError(f"importing {name} raised {_what_raised(error)}", fix=fix) from error
-    except (Exception, SystemExit) as error:
-        fix = "correct it there; a module is run when it is imported"
-        raise BlueprintError(f"importing {name} raised {_what_raised(error)}", fix=fix) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BlueprintError(f"importing {name} raised {_what_raised(error)}", fix=MEND) from error
 
 
 def _spec_beside(name: str, base: Path) -> ModuleSpec | None:
@@ -157,7 +174,7 @@ def _lies_in(module: ModuleType | None, base: Path) -> bool:
 
 def _what_raised(error: BaseException) -> str:
     """`ValueError: bad (agents.py, line 3)`: the innermost place outside the import machinery."""
-    text = f"{type(error).__name__}: {error}"
+    text = error_text(error)
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
     ]
