@@ -98,6 +98,7 @@ class WorkRenewed(Event, frozen=True, tag="work_renewed"):
     key: str
     generation: int
     lease_until: int
+    request: str | None = None
 
 
 class WorkReleased(Event, frozen=True, tag="work_released"):
@@ -106,3 +107,4 @@ class WorkReleased(Event, frozen=True, tag="work_released"):
     key: str
     generation: int
     reason: Literal["released", "expired"] = "released"
+    request: str | None = None
