@@ -79,7 +79,7 @@ class Elsewhere:
             ResumeKeyNotFound, QuestionClosed, MayNotAnswer, AnswerRefused, BadValue, LimitExceeded: refused.
         """
         question, version = await self.question(key)
-        questions.check_may_answer(question, who, starter=await self._starter(question.log))
+        questions.check_may_answer(question, who, starter=await self.starter(question.log))
         limits = self._ledger.limits
         data = values.encode(value, limits, where="answer")
         if len(data) > limits.max_question_bytes:
@@ -117,16 +117,17 @@ class Elsewhere:
         decided = await self._decision(log, last.version if last is not None else 0, request)
         return Delivered(log, acted=decided is not None)
 
+    async def starter(self, log: str) -> str | None:
+        """Who started a run."""
+        first = await self._journal.read(log, 0, 1)
+        event = first[0].event if first else None
+        return event.starter if isinstance(event, ev.RunStarted) else None
+
     # -- inside --------------------------------------------------------------------------------
 
     async def _event(self, entry: Entry) -> ev.AnyEvent | None:
         found: list[Recorded] = await self._journal.read(entry.log, entry.version - 1, 1)
         return found[0].event if found else None
-
-    async def _starter(self, log: str) -> str | None:
-        first = await self._journal.read(log, 0, 1)
-        event = first[0].event if first else None
-        return event.starter if isinstance(event, ev.RunStarted) else None
 
     async def _is_owned(self, log: str) -> bool:
         row = await self._journal.get_run(log.removeprefix("run:"))

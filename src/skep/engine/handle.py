@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skep.engine.info import RunInfo
 from skep.engine.reading import run_events
 from skep.errors import RunFailed
+from skep.flow.inputs import SignalWant
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
@@ -36,6 +37,12 @@ class RunHandle:
         """Wait until the run has ended (false), or all that is left of it waits for somebody outside (true)."""
         await self._driver.until_suspended()
         return not self._driver.finished.done()
+
+    def awaited_signals(self) -> list[str]:
+        """The names of the signals that the flow waits for now."""
+        machine = self._driver.machine
+        wants = [machine.want(key) for key in self._driver.outside.signals]
+        return sorted({want.name for want in wants if isinstance(want, SignalWant)})
 
     async def result(self) -> Any:
         """The final ctx of a run that ended `done`.

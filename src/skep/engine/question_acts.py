@@ -11,12 +11,12 @@ from msgspec import Struct
 from skep import values
 from skep.core import transitions
 from skep.core.authority import ACTS, permits
-from skep.core.questions import Answerer, QuestionState
+from skep.core.questions import Answerer, QuestionState, check_may_answer
 from skep.engine.asks import read_audience
 from skep.engine.elsewhere import Delivered, Elsewhere
 from skep.engine.guarded import OWNER, Guarded
 from skep.engine.questions import Ask, answer_of
-from skep.errors import BadValue, LimitExceeded, PollTimeout, ResumeKeyNotFound
+from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout, ResumeKeyNotFound
 from skep.flow.waiting import SIGNAL_NAME
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class OpenQuestion(Struct, frozen=True, kw_only=True):
     step_key: str | None
     schema: Any
     asked_at: int
+    refusal: str | None
+    """Why who lists it may not answer it; null: may."""
 
 
 class QuestionActs(Guarded):
@@ -138,6 +140,7 @@ class QuestionActs(Guarded):
     ) -> list[OpenQuestion]:
         """The open questions of the store that the token may read, oldest first; of one run when given."""
         record = await self.admit(token, "list_questions")
+        who = answerer(record)
         await self.ledger.flushed()
         found: list[OpenQuestion] = []
         after = 0
@@ -150,7 +153,7 @@ class QuestionActs(Guarded):
                 except ResumeKeyNotFound:
                     continue  # it has ended since it was listed
                 if permits(record, ACTS["list_questions"], _facts(question)):
-                    found.append(await self._shown(question))
+                    found.append(await self._shown(question, who))
         return found
 
     async def signal(self, token: Bearer | None, run_id: str, name: str, value: Any = None) -> Delivered:
@@ -195,7 +198,7 @@ class QuestionActs(Guarded):
                 raise PollTimeout(f"question {key} is not answered yet")
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, due - loop.time())))
 
-    async def _shown(self, question: QuestionState) -> OpenQuestion:
+    async def _shown(self, question: QuestionState, who: Answerer) -> OpenQuestion:
         return OpenQuestion(
             key=question.key,
             run_id=question.run_id,
@@ -207,7 +210,17 @@ class QuestionActs(Guarded):
             step_key=question.step_key,
             schema=await self.questions.value(question.schema, question.log) if question.schema else None,
             asked_at=question.asked_at,
+            refusal=await self._refusal(question, who),
         )
+
+    async def _refusal(self, question: QuestionState, who: Answerer) -> str | None:
+        needs_another = question.what == "approval" and not question.allow_self
+        starter = await self.elsewhere.starter(question.log) if needs_another else None
+        try:
+            check_may_answer(question, who, starter=starter)
+        except MayNotAnswer as error:
+            return str(error)
+        return None
 
 
 def answerer(record: TokenRecord) -> Answerer:
