@@ -54,6 +54,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Resources of one run."""
     max_directives: int = 100
     """Directives injected into one task."""
+    max_directive_bytes: int = 1 * MIB
+    """A directive, encoded as JSON."""
     max_tokens: int = 100_000
     """Tokens of sessions and logins in memory."""
     token_depth: int = 16
@@ -61,10 +63,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 300.0
     heartbeat_miss_threshold: int = 3
     """Heartbeats that a session may miss before it is detached."""
+    max_backends: int = 10_000
+    """Senior bridges, spawn hooks and operators that are registered, each."""
     backend_grace: float = 30.0
     """Seconds that an attempt waits for a backend that is named and not registered."""
     work_lease: float = 300.0
     """Seconds that a claim of a work item lasts unless it is renewed."""
+    max_work_lease: float = 86_400.0
+    """Seconds that a claim may ask for."""
     max_interruptions: int = 3
     """Attempts of one task that a crash may interrupt before it is blocked."""
     subscriber_queue: int = 1_024

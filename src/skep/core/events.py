@@ -25,6 +25,7 @@ from skep.core.question_events import (
 )
 from skep.core.retry import RetryPolicy
 from skep.core.session_events import (
+    OperatorChoice,
     SessionAttached,
     SessionDetached,
     SessionSeen,
@@ -59,6 +60,10 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """Keys the run's own token, narrowed from its launcher's to `run:ID`."""
     launcher: str | None = None
     """The nonce of the launcher's token; the owner of the process has none."""
+    launchers: tuple[str, ...] = ()
+    """The sessions whose logs hold that token and those that it was narrowed from."""
+    operator: OperatorChoice | None = None
+    """Who stands behind its agents, as the launch says."""
 
 
 class RunRecovered(Event, frozen=True, tag="run_recovered"):
@@ -115,6 +120,7 @@ class ResourceSet(Event, frozen=True, tag="resource_set"):
     key: str
     value: ContentRef
     by: str
+    request: str | None = None
 
 
 class LoopPaused(Event, frozen=True, tag="loop_paused"):
@@ -122,11 +128,13 @@ class LoopPaused(Event, frozen=True, tag="loop_paused"):
 
     run_id: str
     by: str
+    request: str | None = None
 
 
 class LoopResumed(Event, frozen=True, tag="loop_resumed"):
     run_id: str
     by: str
+    request: str | None = None
 
 
 # -- tasks -------------------------------------------------------------------------------------
@@ -225,6 +233,7 @@ class DirectiveInjected(Event, frozen=True, tag="directive_injected"):
     task_id: str
     directive: ContentRef
     by: str
+    request: str | None = None
 
 
 class VerdictOverridden(Event, frozen=True, tag="verdict_overridden"):
@@ -234,6 +243,7 @@ class VerdictOverridden(Event, frozen=True, tag="verdict_overridden"):
     ok: bool
     value: ContentRef
     by: str
+    request: str | None = None
 
 
 class PromptBaked(Event, frozen=True, tag="prompt_baked"):

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import field
+from msgspec import Struct, field
 
 from skep.core.event import Event
 from skep.core.roles import Role
 
 OperatorKind = Literal["main_ai", "automate", "composite"]
+DetachReason = Literal["detached", "heartbeat", "revoked", "expired"]
+
+
+class OperatorChoice(Struct, frozen=True, omit_defaults=True):
+    """What a launch says of who stands behind its agents; ids name what is registered in the engine."""
+
+    kind: OperatorKind | None = None
+    agent_kinds: dict[str, OperatorKind] = field(default_factory=dict)
+    bridge_id: str | None = None
+    hook_id: str | None = None
+    backend_id: str | None = None
 
 
 class SessionAttached(Event, frozen=True, tag="session_attached"):
@@ -34,15 +45,17 @@ class SessionAttached(Event, frozen=True, tag="session_attached"):
     operator_backend_id: str | None = None
     parent: str | None = None
     """The nonce of the token that this one was narrowed from."""
+    heartbeats: bool = False
+    """Whether the participant has said that it will send heartbeats."""
 
 
 class SessionDetached(Event, frozen=True, tag="session_detached"):
     session_id: str
-    reason: Literal["detached", "heartbeat", "revoked"] = "detached"
+    reason: DetachReason = "detached"
 
 
 class SessionSeen(Event, frozen=True, tag="session_seen"):
-    """A heartbeat; one is recorded only now and then."""
+    """A heartbeat; from the first one on the session must go on with them. One is recorded only now and then."""
 
     session_id: str
 

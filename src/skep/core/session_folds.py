@@ -34,6 +34,7 @@ def _attached(state: EngineState, e: ev.SessionAttached) -> None:
         bridge_id=e.bridge_id,
         hook_id=e.hook_id,
         operator_backend_id=e.operator_backend_id,
+        heartbeats=e.heartbeats,
     )
     state.tokens[e.nonce] = TokenRecord(
         role=e.role,
@@ -50,13 +51,16 @@ def _detached(state: EngineState, e: ev.SessionDetached) -> None:
     """The token ends, the work goes on."""
     session = state.sessions[e.session_id]
     session.attached = False
+    session.ended = e.reason
     record = state.tokens.get(session.token_nonce)
     if record is not None:
         record.detached = True
 
 
 def _seen(state: EngineState, e: ev.SessionSeen) -> None:
-    state.sessions[e.session_id].last_seen = e.at
+    session = state.sessions[e.session_id]
+    session.last_seen = e.at
+    session.heartbeats = True
 
 
 def _minted(state: EngineState, e: ev.TokenMinted) -> None:

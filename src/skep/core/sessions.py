@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from skep.core.roles import Role
-from skep.core.session_events import OperatorKind
+from skep.core.session_events import DetachReason, OperatorKind
 
 
 class SessionState(Struct, kw_only=True):
-    """The published session record. Times are milliseconds since the epoch; ids name what is registered."""
+    """The published session record. Times are milliseconds since the epoch; ids name what is registered.
+
+    `owned_task_ids` are those that are still open: settled tasks are found in the journal.
+    """
 
     id: str
     operator_id: str
@@ -28,6 +31,10 @@ class SessionState(Struct, kw_only=True):
     bridge_id: str | None = None
     hook_id: str | None = None
     operator_backend_id: str | None = None
+    heartbeats: bool = False
+    """Whether it must send heartbeats: it has said so, or has begun to."""
+    ended: DetachReason | None = None
+    """Why it is not attached."""
 
     def kind_for(self, agent: str) -> OperatorKind:
         """The kind of operator that `agent` has in this session (see `collapse_operator_kind`)."""

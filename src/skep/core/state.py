@@ -134,6 +134,10 @@ class EngineState(Struct, kw_only=True):
                 run.settled += 1
                 if run.tasks.get(task.step_key) == task.id:
                     del run.tasks[task.step_key]
+        elif task.session_id in self.sessions:
+            owned = self.sessions[task.session_id].owned_task_ids
+            if task.id in owned:
+                owned.remove(task.id)
 
 
 def _run_started(state: EngineState, e: ev.RunStarted) -> None:
@@ -303,7 +307,9 @@ def _verdict_overridden(state: EngineState, e: ev.VerdictOverridden) -> None:
 
 
 def _prompt_baked(state: EngineState, e: ev.PromptBaked) -> None:
-    state.tasks[e.task_id].baked = Baked(e.attempt, e.prompt, e.system, e.no_system)
+    task = state.tasks[e.task_id]
+    kept = (baked for baked in task.baked if baked.attempt >= task.attempt and baked.attempt != e.attempt)
+    task.baked = (*kept, Baked(e.attempt, e.prompt, e.system, e.no_system))
 
 
 HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {

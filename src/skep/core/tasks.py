@@ -107,10 +107,15 @@ class TaskState(Struct, kw_only=True):
     """The key of the work item that its live attempt is offered as."""
     verdict: Verdict | None = None
     directives: tuple[ContentRef, ...] = ()
-    baked: Baked | None = None
+    baked: tuple[Baked, ...] = ()
+    """What its present and its next attempt are given in place of their own."""
     created_at: int = 0
     started_at: int = 0
     updated_at: int = 0
+
+    def baked_for(self, attempt: int) -> Baked | None:
+        """What the attempt with this number is given in place of its own, if anything."""
+        return next((baked for baked in self.baked if baked.attempt == attempt), None)
 
     @property
     def idempotency_key(self) -> str:

@@ -210,7 +210,9 @@ def _overridden(task: TaskState, verdict: Verdict, at: int) -> tuple[ev.Event, .
     return (said, *(ended if task.live else ended[1:]))
 
 
-def override_verdict(task: TaskState, verdict: Verdict, at: int) -> tuple[ev.Event, ...]:
+def override_verdict(
+    task: TaskState, verdict: Verdict, at: int, request: str | None = None
+) -> tuple[ev.Event, ...]:
     """The task is to end as `verdict` says: at once, or when its worker, who is told to end, has ended.
 
     Raises:
@@ -218,7 +220,7 @@ def override_verdict(task: TaskState, verdict: Verdict, at: int) -> tuple[ev.Eve
     """
     check_transition(task, "pass" if verdict.ok else "blocked")
     overridden = ev.VerdictOverridden(
-        at=at, task_id=task.id, ok=verdict.ok, value=verdict.value, by=verdict.by
+        at=at, task_id=task.id, ok=verdict.ok, value=verdict.value, by=verdict.by, request=request
     )
     if task.live:
         return (overridden,)

@@ -18,6 +18,7 @@ from skep.core import transitions
 from skep.core.tasks import TaskState
 from skep.core.transitions import Failure
 from skep.engine.ahead import Ahead
+from skep.engine.backends import Backing
 from skep.engine.dispatch import JOIN_SLACK, SHUTDOWN, Dispatcher, Job
 from skep.engine.plan import Route
 from skep.errors import SkepError
@@ -46,6 +47,7 @@ class Attempts:
         commit: Commit,
         settled: Settled,
         broken: Broken,
+        backing: Backing | None,
     ) -> None:
         self.jobs: dict[str, Job] = {}
         self._dispatcher = dispatcher
@@ -56,9 +58,12 @@ class Attempts:
         self._commit = commit
         self._settled = settled
         self._broken = broken
+        self._backing = backing
         self._ready: deque[Job] = deque()
         self._runners: set[asyncio.Task[None]] = set()
         self._retries: dict[str, TimerHandle] = {}
+        self._held: dict[str, tuple[TaskState, Route, bytes]] = {}
+        """What would have begun while the run is paused."""
         self._ahead = Ahead(self._ledger.journal, self._ledger.limits.max_ahead)
         self._closed = False
         self._launching = False
@@ -77,6 +82,8 @@ class Attempts:
         job = self.jobs[task.id] = Job(
             task, route, data, self._work_dir, self._blueprint_dir, self._durability, self._on_stuck
         )
+        if self._backing is not None:
+            job.backing = self._backing
         return job
 
     def launch(self) -> None:
@@ -96,14 +103,29 @@ class Attempts:
             loop.call_soon(self._start, runners * 2)
 
     def next_attempt(self, task: TaskState, route: Route, data: bytes) -> None:
-        """Begin the next attempt of a pending task, now or when its backoff is over."""
+        """Begin the next attempt of a pending task: now, when its backoff is over, or when the run goes on."""
         if task.retry_at is not None and task.retry_at > self._ledger.now():
             self._retries[task.id] = self._ledger.clock.call_at(
                 task.retry_at, lambda: self._retry(task, route, data)
             )
             return
+        run = self._ledger.state.runs.get(task.run_id or "")
+        if run is not None and run.paused:
+            self._held[task.id] = (task, route, data)
+            return
         self._commit((transitions.start_attempt(task, self._ledger.now(), new_nonce()),))
         self.enqueue(task, route, data)
+
+    def let_go(self) -> None:
+        """Begin what was held while the run was paused; `launch` makes it run."""
+        held, self._held = self._held, {}
+        for task, route, data in held.values():
+            if task.status == "pending":
+                self.next_attempt(task, route, data)
+
+    def are_waiting(self) -> bool:
+        """Whether every live attempt waits for an answer, if there is any."""
+        return all(job.task.status == "suspended" for job in self.jobs.values())
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -112,6 +134,7 @@ class Attempts:
         timer = self._retries.pop(task.id, None)
         if timer is not None:
             timer.cancel()
+        self._held.pop(task.id, None)
         job = self.jobs.get(task.id)
         if job is not None:
             self._dispatcher.end(job, reason)

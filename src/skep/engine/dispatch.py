@@ -20,6 +20,7 @@ from skep.core import transitions
 from skep.core.outputs import Final
 from skep.core.tasks import TaskState
 from skep.core.transitions import Failure
+from skep.engine.backends import Backends, Backing
 from skep.engine.channel import Channel
 from skep.engine.ledger import Ledger
 from skep.engine.plan import Route
@@ -35,6 +36,9 @@ log = logging.getLogger("skep.engine")
 
 SHUTDOWN = "shutdown"
 """The cancel reason of an engine that closes: the attempt is left as a crash would leave it."""
+
+OVERRIDDEN = "overridden"
+"""The cancel reason of a worker whose verdict was given from above: that decides, not how the worker ends."""
 
 JOIN_SLACK = 2.0
 """Seconds beyond the kill grace that a spawner gets to end its worker before the attempt is abandoned."""
@@ -54,6 +58,7 @@ class Job(Struct, eq=False):
     channel: Channel | None = None
     timer: TimerHandle | None = None
     ended: bool = False
+    backing: Backing | None = None
 
     @property
     def last_final(self) -> Final | None:
@@ -70,7 +75,7 @@ class Job(Struct, eq=False):
             return Failure(
                 "timeout", f"no result within {(self.task.timeout_ms or 0) / 1000:g} s", "E-TIMEOUT"
             )
-        return Failure("cancelled", reason)
+        return Failure("error" if reason == OVERRIDDEN else "cancelled", reason)
 
 
 class Dispatcher:
@@ -83,6 +88,7 @@ class Dispatcher:
         self.tokens = tokens
         self.subscriptions = subscriptions
         self.questions = questions
+        self.backends = Backends(ledger)
 
     async def execute(self, job: Job) -> Failure | None:
         """Start the worker through its layers, wait for its end; `None` when it did its work."""
@@ -95,7 +101,7 @@ class Dispatcher:
             if not route.runs_ahead or job.durability == "step":
                 await self.ledger.flushed()
             ctx = self._ctx(job, channel)
-            if task.asks is not None or task.directives or task.baked is not None:
+            if task.asks is not None or task.directives or task.baked:
                 ctx = await self._told(ctx, task)
             await route.perform(ctx)
         except WorkerCancelled as error:
@@ -186,8 +192,8 @@ class Dispatcher:
             if asked.answer is not None
         }
         directives = tuple([await self.questions.value(content, task.log) for content in task.directives])
-        baked = task.baked
-        if baked is None or baked.attempt != task.attempt:
+        baked = task.baked_for(task.attempt)
+        if baked is None:
             return ctx.replace(answers=answers, directives=directives)
         return ctx.replace(
             answers=answers,

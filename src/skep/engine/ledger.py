@@ -28,6 +28,9 @@ from skep.core.events import (
     TaskTimeout,
     TimerFired,
     TimerStarted,
+    WorkClaimed,
+    WorkReleased,
+    WorkRenewed,
 )
 from skep.core.outputs import Blob, ContentRef, FileRef, Inline, file_fields
 from skep.core.questions import QuestionState
@@ -39,7 +42,14 @@ from skep.limits import Limits
 
 log = logging.getLogger("skep.engine")
 
-ABOUT_QUESTIONS = frozenset({QuestionAsked, SeniorQueried, QuestionAnswered, SeniorAnswered, QuestionClosed})
+ABOUT_WORK = frozenset({WorkClaimed, WorkRenewed, WorkReleased})
+ABOUT_QUESTIONS = ABOUT_WORK | {
+    QuestionAsked,
+    SeniorQueried,
+    QuestionAnswered,
+    SeniorAnswered,
+    QuestionClosed,
+}
 ABOUT_TASKS = frozenset(
     {TaskAttemptCompleted, TaskPass, TaskBlocked, TaskTimeout, TaskCancelled, TaskSuspended, TaskResumed}
 )
@@ -48,7 +58,7 @@ TELLING = (
 )
 """The events that can settle a task or move a flow on; only these are shown to observers."""
 
-Role = Literal["final", "checkpoint", "input"]
+Role = Literal["final", "checkpoint", "input", "verdict"]
 """What a large value is to its task or run: only the last one in each role is ever read back."""
 
 Observer = Callable[[Event, TaskState | QuestionState | None], None]
@@ -72,7 +82,7 @@ class Ledger:
         self.waiters = Waiters(clock)
         """Who waits for a task or a question."""
         self.question_told: Callable[[QuestionState, Event], None] = lambda _question, _event: None
-        """Hears of every question that was asked or has ended."""
+        """Hears of every question that was asked or has ended, and of claims of work items."""
         self.last_seq = 0
 
     def now(self) -> int:

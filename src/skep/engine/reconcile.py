@@ -15,6 +15,7 @@ from skep.flow.inputs import AnyWant, AskWant, TimerWant, Want
 def reconcile(driver: RunDriver, generation: int) -> None:
     """Make a replayed run go on under the lease `generation`."""
     if driver.is_open:
+        driver.paused = driver.state.paused
         event = ev.RunRecovered(at=driver.ledger.now(), run_id=driver.run_id, generation=generation)
         driver.commit((event,), summary=True)
         wanted = {want.key: want for want in driver.machine.wanted()}
@@ -44,6 +45,9 @@ def _end(driver: RunDriver, task: TaskState) -> None:
 def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
     route = driver.plan.route(task.agent)
     data = values.canonical(want.input)
+    if task.live and task.verdict is not None:
+        driver.commit(transitions.complete_attempt(task, None, driver.ledger.now()))
+        return
     if task.live and task.final is not None:
         # It had delivered before the host died: its layers run again, the worker does not.
         driver.attempts.enqueue(task, driver.plan.recorded(route), data)

@@ -86,6 +86,8 @@ async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:
         content, owner = event.event.content, event.task_id
     elif isinstance(event, ev.TaskCheckpoint):
         content, owner, role = event.value, event.task_id, "checkpoint"
+    elif isinstance(event, ev.VerdictOverridden):
+        content, owner, role = event.value, event.task_id, "verdict"
     elif isinstance(event, ev.QuestionAnswered):
         content, owner = event.answer, event.key
     elif isinstance(event, ev.SignalReceived):

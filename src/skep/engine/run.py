@@ -17,11 +17,12 @@ from typing import Any
 from skep import values
 from skep.clock import TimerHandle
 from skep.core import events as ev
-from skep.core import transitions
+from skep.core import steering, transitions
 from skep.core.state import RunState
-from skep.core.tasks import TaskState
+from skep.core.tasks import TaskState, Verdict
 from skep.engine.attempts import Attempts
-from skep.engine.dispatch import Dispatcher
+from skep.engine.backends import of_run
+from skep.engine.dispatch import OVERRIDDEN, Dispatcher
 from skep.engine.fold import RunFold
 from skep.engine.info import RunInfo, summary_of
 from skep.engine.outside import Outside
@@ -42,6 +43,8 @@ class RunDriver:
         self.run_id = started.run_id
         self.log = f"run:{started.run_id}"
         self.plan = plan
+        self.launchers = frozenset(started.launchers)
+        """The sessions whose revocation ends the run."""
         self.machine = Machine(plan.program)
         self.finished: asyncio.Future[RunInfo] = asyncio.get_running_loop().create_future()
         self.finished.add_done_callback(_retrieved)
@@ -54,6 +57,7 @@ class RunDriver:
             commit=self.commit,
             settled=self._attempt_settled,
             broken=self.fail,
+            backing=of_run(started.starter, started.operator, plan.blueprint),
         )
         self.outside = Outside(
             self.run_id,
@@ -65,6 +69,8 @@ class RunDriver:
         )
         self._fold = RunFold(self.ledger, self.outside.observe)
         self._suspended = False
+        self.paused = False
+        """As the run's state says; here at hand for every step."""
         self._deadline: TimerHandle | None = None
         self._in_transition = False
         self._batch: list[ev.Event] = []
@@ -136,7 +142,7 @@ class RunDriver:
             inputs = self._fold.inputs
             while inputs:
                 self._carry_out(self.machine.feed(inputs.popleft()))
-            if self._suspended or self.outside.signals or self.ledger.state.questions:
+            if self._suspended or self.paused or self.outside.signals or self.ledger.state.questions:
                 self._note_suspension()
             batch, self._batch = self._batch, []
             row, self._summary = self._summary, None
@@ -176,12 +182,14 @@ class RunDriver:
                 timeout_ms=int(want.timeout * 1000) if want.timeout is not None else route.timeout_ms,
             )
             events.append(event)
-            events.append(transitions.first_attempt(event, new_nonce()))
+            if not self.paused:
+                events.append(transitions.first_attempt(event, new_nonce()))
             created.append((event.task_id, want, route))
         self.commit(events)
         tasks = self.ledger.state.tasks
+        begin = self.attempts.next_attempt if self.paused else self.attempts.enqueue
         for task_id, want, route in created:
-            self.attempts.enqueue(tasks[task_id], route, values.canonical(want.input))
+            begin(tasks[task_id], route, values.canonical(want.input))
 
     def finish_if_ended(self) -> None:
         """Record the end of the run, once the flow has ended and every worker of the run too."""
@@ -202,6 +210,33 @@ class RunDriver:
         """A signal has come in, its value encoded. Raises `LimitExceeded`: too many wait already."""
         content = self.ledger.store(data, self.log, name)
         self.outside.signal(name, content, by, request)
+        self.attempts.launch()
+
+    def pause(self, by: str, request: str | None = None) -> None:
+        """Begin no further attempt; those that run go on to their end."""
+        events = steering.pause(self.state, by, self.ledger.now(), request)
+        if events:
+            self.paused = True
+            self.commit(events)
+
+    def unpause(self, by: str, request: str | None = None) -> None:
+        """Begin what was held since `pause`."""
+        events = steering.unpause(self.state, by, self.ledger.now(), request)
+        if events:
+            self.paused = False
+            self.commit(events)
+            self.attempts.let_go()
+            self.attempts.launch()
+            self.ledger.waiters.wake(self.log)
+
+    def override(self, task: TaskState, verdict: Verdict, request: str | None = None) -> None:
+        """Let a task end as `verdict` says, its worker as well.
+
+        Raises:
+            InvalidTransition: it has settled.
+        """
+        self.commit(transitions.override_verdict(task, verdict, self.ledger.now(), request))
+        self.attempts.end_worker(task, OVERRIDDEN)
         self.attempts.launch()
 
     def go_on(self, task: TaskState) -> None:
@@ -274,12 +309,13 @@ class RunDriver:
             self.finish_if_ended()
 
     def _note_suspension(self) -> None:
-        """The run's status tells whether anything but answers is waited for."""
+        """The run's status tells whether anything but answers, or the end of a pause, is waited for."""
         run = self.ledger.state.runs.get(self.run_id)
         if run is None:
             return
         asks = bool(run.questions or self.outside.signals)
         suspended = asks and run.open_tasks == len(run.asking) and not self.outside.has_timers
+        suspended = suspended or (run.paused and self.attempts.are_waiting())
         if suspended is not self._suspended:
             self._suspended = suspended
             self._summary = summary_of(self.ledger.state, self._batch, self.run_id, suspended=suspended)
