@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -16,14 +15,11 @@ from skep.core import events as ev
 from skep.core.roles import ROLES, Role
 from skep.core.scopes import ALL, attenuate, narrowed, parse_scopes
 from skep.core.tokens import TokenRecord, token_id
+from skep.engine.guarded import Guarded
 from skep.engine.token_list import TokenInfo, entries, read_tokens
 from skep.engine.tokens import Bearer
 from skep.errors import BadValue, EngineError, LimitExceeded, RoleViolation, ScopeWidened, TokenNotFound
 from skep.ids import new_id, new_nonce
-
-if TYPE_CHECKING:
-    from skep.engine.dispatch import Dispatcher
-    from skep.engine.ledger import Ledger
 
 MAX_TTL = 10 * 365 * 24 * 3600.0
 """Seconds that a token may live."""
@@ -51,11 +47,8 @@ class Minted(Struct, frozen=True, kw_only=True):
         return f"Minted(id={self.id!r}, principal={self.principal!r}, role={self.role!r}, text=***)"
 
 
-class TokenActs:
+class TokenActs(Guarded):
     """The acts on tokens; a base of `Engine`, which has the rest."""
-
-    ledger: Ledger
-    dispatcher: Dispatcher
 
     async def mint_token(
         self,
@@ -131,7 +124,7 @@ class TokenActs:
             TokenNotFound: no token, or several, are called so.
             EngineError: the process that owns it does not answer; it will find the request when it does.
         """
-        await self._admit(token, "revoke")
+        await self.admit(token, "revoke")
         nonce, log = await self._named(which)
         if await self.dispatcher.tokens.logs.own(log):
             self.revoke_here(nonce)
@@ -142,7 +135,7 @@ class TokenActs:
 
     async def list_tokens(self, *, token: Bearer | None = None) -> list[TokenInfo]:
         """The store's tokens, oldest first, without those that were revoked and those of workers."""
-        await self._admit(token, "list_tokens")
+        await self.admit(token, "list_tokens")
         await self.ledger.flushed()
         return await read_tokens(self.ledger.journal, self.ledger.now())
 
@@ -155,7 +148,7 @@ class TokenActs:
         Raises:
             ConfigError: the key ring cannot be written.
         """
-        await self._admit(token, "rotate_keys")
+        await self.admit(token, "rotate_keys")
         return self.dispatcher.tokens.ring.rotate(self.ledger.now(), drop=now)
 
     # -- inside --------------------------------------------------------------------------------
@@ -167,17 +160,12 @@ class TokenActs:
             event = ev.TokenRevoked(at=self.ledger.now(), nonce=nonce)
             self.ledger.commit(f"session:{record.session_id}", (event,))
 
-    async def _admit(self, token: Bearer | None, act: str) -> None:
-        if token is not None:
-            await self.dispatcher.tokens.known(token)
-            self.dispatcher.tokens.check(token, act)
-
     async def _parent(self, token: Bearer | None, act: str) -> tuple[str, TokenRecord] | None:
         """Nonce and record of the token that a new one is narrowed from."""
         if token is None:
             return None
         office = self.dispatcher.tokens
-        await self._admit(token, act)
+        await self.admit(token, act)
         nonce = office.nonce(token)
         record = office.record(nonce)
         line = office.line(nonce)

@@ -64,7 +64,8 @@ class TokenLogs:
     # -- inside --------------------------------------------------------------------------------
 
     async def _find(self, nonce: str) -> None:
-        entry = await self._ledger.journal.find("token", nonce)
+        journal = self._ledger.journal
+        entry = await journal.find("token", nonce) or await journal.find("revoked", nonce)
         if entry is None:
             return
         self._make_room()
