@@ -117,11 +117,12 @@ class TokenOffice:
         run: str | None = None,
         agent: str | None = None,
         seat: str | None = None,
+        settled: TaskState | None = None,
     ) -> TokenRecord:
         """Check that the bearer may perform `act` on this task, run, agent and seat, and spend a use.
 
         The record that is returned is bound as the token is: to the task and run of what it was narrowed from.
-        What a task that is in memory says of its run and agent need not be given.
+        What a task that is in memory says of its run and agent need not be given; one that has left it is `settled`.
 
         Raises:
             BadSignature, TokenExpired, RoleViolation, TokenNotFound, TokenRevoked, ScopeViolation,
@@ -129,31 +130,20 @@ class TokenOffice:
         """
         if type(act) is not Act:
             act = ACTS[act]  # type: ignore[index]
-        now = self._ledger.now()
-        if type(bearer) is str and not is_handle(bearer):
-            token = self._authentic(bearer, now)
-            _check_time(now, token.expire_at * 1000)
-            check_role(act, token.role)
-            nonce = token.nonce
-            record = self.record(nonce)
-            _check_time(now, record.expire_at)
-        else:
-            nonce = self._nonce(bearer)
-            record = self.record(nonce)
-            _check_time(now, record.expire_at)
-            check_role(act, record.role)
-        line = self._lineage.of(nonce, record) if _is_particular(record) else None
-        if line is not None:
-            record = line.bound
+        record, line = self._in_force(bearer, act)
         if record.scopes != ALL and not act.holding:
             self._check_scopes(act, record, task_id, {"run": run, "agent": agent, "seat": seat})
         if task_id is not None and record.role == "worker" and record.task_id != task_id:
-            self._check_owner(record, task_id)
+            self._check_owner(record, task_id, settled)
         if line is not None and line.limited:
             line.check_uses()
             if not act.holding:
                 self._spend(line.limited)
         return record
+
+    def vet(self, bearer: Bearer, act: str) -> TokenRecord:
+        """What `check` checks first: that the bearer may do such a thing at all, to whatever. Spends nothing."""
+        return self._in_force(bearer, ACTS[act])[0]
 
     def forget_verified(self) -> None:
         """Look at every signature again."""
@@ -197,6 +187,26 @@ class TokenOffice:
 
     # -- inside --------------------------------------------------------------------------------
 
+    def _in_force(self, bearer: Bearer, act: Act) -> tuple[TokenRecord, Line | None]:
+        """The bound record of a token whose role may do this, and its line if that matters."""
+        now = self._ledger.now()
+        if type(bearer) is str and not is_handle(bearer):
+            token = self._authentic(bearer, now)
+            _check_time(now, token.expire_at * 1000)
+            check_role(act, token.role)
+            nonce = token.nonce
+            record = self.record(nonce)
+            _check_time(now, record.expire_at)
+        else:
+            nonce = self._nonce(bearer)
+            record = self.record(nonce)
+            _check_time(now, record.expire_at)
+            check_role(act, record.role)
+        if not _is_particular(record):
+            return record, None
+        line = self._lineage.of(nonce, record)
+        return line.bound, line
+
     def _authentic(self, text: str, now: int) -> CapToken:
         if now >= self._look_at:
             self._look_at = now + LOOK_MS
@@ -238,13 +248,13 @@ class TokenOffice:
         facts |= {kind: value for kind, value in given.items() if value is not None}
         check_scopes(act, record.scopes, facts_of(act, facts))
 
-    def _check_owner(self, record: TokenRecord, task_id: str) -> None:
+    def _check_owner(self, record: TokenRecord, task_id: str, settled: TaskState | None) -> None:
         """A worker may touch its own task and what was started from it (R-narrow).
 
         One that attached a session of its own has started the tasks of that session.
         """
         tasks = self._ledger.state.tasks
-        task = tasks.get(task_id)
+        task = tasks.get(task_id) or settled
         for _ in range(self._ledger.limits.max_spawn_depth + 1):
             if task is None:
                 break
