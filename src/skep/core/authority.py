@@ -60,7 +60,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "fetch_data": {"fetch_data": _TASK},
     "post_result": {"post_result": _TASK},
     "verify_token": {"verify_token": ""},
-    "emit_output": {"submit_output": _TASK, "complete": _WORK},
+    "emit_output": {"submit_output": _TASK, "emit": _WORK, "ask": _WORK, "complete": _WORK},
     "subscribe_events": {"subscribe": "run", "run_events": "run", "events": ""},
     "read_trace": {"read_trace": _TASK},
     "answer_query": {"resume": _WORK, "answer": _WORK},
@@ -69,7 +69,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "resume_loop": {"resume_loop": "run"},
     "inject_directive": {"inject_directive": _TASK},
     "run_start": {"start": ""},
-    "run_read": {"get_run": "run", "list_runs": "run"},
+    "run_read": {"get_run": "run", "list_runs": "run", "get_session": "", "list_sessions": ""},
     "run_control": {"resume_run": "run", "cancel_run": "run", "signal": "run"},
     "question_read": {"list_questions": _WORK},
     "set_resource": {"set_resource": "run"},
@@ -83,7 +83,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "store_admin": {"recover_all": "", "stats": ""},
 }
 
-_HOLDING = frozenset({"verify_token", "attenuate"})
+_HOLDING = frozenset({"verify_token", "attenuate", "detach", "heartbeat"})
 _LISTING = frozenset({"list_runs", "list_questions", "list_work"})
 
 

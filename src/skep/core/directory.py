@@ -14,8 +14,12 @@ from msgspec import Struct
 
 from skep.core import events as ev
 
-Kind = Literal["question", "closed", "token", "handle"]
-"""Open questions, and ended ones until their run ends, by key; live tokens by nonce; handles by digest."""
+Kind = Literal["question", "closed", "token", "handle", "revoked"]
+"""Open questions, and ended ones until their run ends, by key; live tokens and revoked ones by nonce; handles by
+digest.
+
+That a token was revoked is found for good: what was started with it may be taken up much later.
+"""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -66,6 +70,7 @@ _ADDS: dict[type[ev.Event], Callable[[Any], Added]] = {
     ev.QuestionClosed: _kept,
     ev.SessionAttached: _issued,
     ev.TokenMinted: _issued,
+    ev.TokenRevoked: lambda event: Added("revoked", event.nonce, event.nonce),
     ev.WorkClaimed: lambda event: Added("handle", event.handle, event.key),
 }
 _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
@@ -75,6 +80,7 @@ _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
     ev.WorkClaimed: _handed_over,
     ev.WorkReleased: _handed_over,
     ev.TokenRevoked: lambda event: (Removed("token", event.nonce),),
+    ev.SessionAttached: lambda _: (Removed("token"),),
     ev.SessionDetached: lambda _: (Removed("token"),),
     ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
 }

@@ -94,15 +94,15 @@ class Dispatcher:
         """Start the worker through its layers, wait for its end; `None` when it did its work."""
         task = job.task
         route = job.route
-        channel = job.channel = Channel(self, task, job.work_dir)
+        channel = self.channel(job)
         if task.deadline is not None:
             self.time(job)
         try:
             if not route.runs_ahead or job.durability == "step":
                 await self.ledger.flushed()
             ctx = self._ctx(job, channel)
-            if task.asks is not None or task.directives or task.baked:
-                ctx = await self._told(ctx, task)
+            if task.asks is not None or task.directives or task.baked or job.backing is not None:
+                ctx = await self._told(job, ctx)
             await route.perform(ctx)
         except WorkerCancelled as error:
             return job.end_failure() or Failure("cancelled", error.what)
@@ -123,6 +123,13 @@ class Dispatcher:
             if job.timer is not None:
                 job.timer.cancel()
 
+    def channel(self, job: Job) -> Channel:
+        """Where the outputs of an attempt come in; an outside worker's may come before `execute` has begun."""
+        channel = job.channel
+        if channel is None:
+            channel = job.channel = Channel(self, job.task, job.work_dir)
+        return channel
+
     def time(self, job: Job) -> None:
         """Let the deadline of an attempt come; it stands still while the task is suspended."""
         task = job.task
@@ -137,6 +144,8 @@ class Dispatcher:
         if job.cancel.cancelled or job.ended:
             return
         job.cancel.cancel(reason)
+        if job.task.work is not None and job.channel is not None:
+            job.channel.close()  # who holds it is not in this process and has nothing to wind up
         patience = self.ledger.limits.kill_grace + JOIN_SLACK
         self.ledger.clock.call_at(self.ledger.now() + int(patience * 1000), lambda: self._give_up(job))
 
@@ -184,8 +193,11 @@ class Dispatcher:
             system=prompt.render(slots_for(given)) if prompt is not None else None,
         )
 
-    async def _told(self, ctx: Ctx, task: TaskState) -> Ctx:
-        """What earlier attempts and seniors have left for this one."""
+    async def _told(self, job: Job, ctx: Ctx) -> Ctx:
+        """What earlier attempts and seniors have left for this one, and who stands behind its agent."""
+        task = job.task
+        if job.backing is not None:
+            ctx = ctx.replace(operator=await self.backends.info(job.backing, task.agent, job.cancel))
         answers = {
             key: await self.questions.value(asked.answer, task.log)
             for key, asked in (task.asks or {}).items()

@@ -15,7 +15,6 @@ from skep.flow.struct_reader import default_of
 BLUEPRINT = (
     "metas",
     "hints",
-    "default_operator_kind",
     "default_agent_ctx",
     "default_context_policy",
     "projection_placement",
@@ -29,7 +28,7 @@ BLUEPRINT = (
 )
 STRATEGY = ("strict_binding",)
 METADATA = ("project_name_alias", "default_run_ttl_secs", "strict_verdict_handling", "lints")
-OPERATOR = ("kind", "spec", "profile", "meta")
+OPERATOR = ("spec", "profile", "meta")
 AGENT = ("runner", "runner_ref", "verdict", "lints")
 META = ("ctx", "context_policy", "meta_ref", "projection_name")
 PROFILE = ("model", "effort", "tools", "worker_binding")

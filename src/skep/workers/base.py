@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from skep.core.outputs import Final, OutputEvent
 from skep.limits import DEFAULT_LIMITS, Limits
+from skep.workers.backends import NOBODY, OperatorInfo
 from skep.workers.cancel import CancelToken
 from skep.workers.completion import Completion, Outcome, error_text
 from skep.workers.join import JoinHandler
@@ -72,6 +73,17 @@ class Attempt(Protocol):
         """
         ...
 
+    async def offer(self, seat: str, payload: dict[str, Any]) -> None:
+        """Offer the attempt to `seat` as a work item and wait until somebody's `final` was accepted.
+
+        An offer that stands from before a restart is waited for as it is. `payload` is what the item shows
+        beside its task, attempt and agent.
+
+        Raises:
+            QuestionClosed: the item was taken back.
+        """
+        ...
+
     async def next_directive(self, after: int) -> Any:
         """The directive number `after` (from 0) that was injected into the task, once there is one."""
         ...
@@ -122,6 +134,8 @@ class Ctx(Struct, frozen=True, kw_only=True):
     """The agent's system prompt, rendered with this input; `None` for an agent without a profile."""
     grace: float = 5.0
     """Seconds between the request to end and force."""
+    operator: OperatorInfo = NOBODY
+    """Who stands behind the agent, by the published cascade."""
     meta: dict[str, Any] = {}
     """The reference's `meta.runtime`: what layers hand inward."""
 

@@ -42,12 +42,13 @@ def test_a_runner_makes_no_tokens():
 
 def test_a_viewer_changes_nothing():
     reading = {"get_run", "list_runs", "subscribe", "run_events", "events", "read_trace", "list_questions"}
-    reading |= {"read_task_state", "output_tail", "verify_token", "attenuate"}
+    reading |= {"read_task_state", "output_tail", "get_session", "list_sessions"}
+    reading |= {"verify_token", "attenuate", "detach", "heartbeat"}
     assert may("viewer") == reading
 
 
 def test_an_answerer_answers():
-    own = {"verify_token", "attenuate"}
+    own = {"verify_token", "attenuate", "detach", "heartbeat", "get_session", "list_sessions"}
     assert may("answerer") - own == {"answer", "resume", "list_questions", "get_run", "list_runs"}
 
 

@@ -255,7 +255,6 @@ def test_items_that_can_never_be_an_array():
 NOT_YET = {
     "metas": [{"name": "m"}],
     "hints": {"global": 1},
-    "default_operator_kind": "main_ai",
     "default_agent_ctx": {},
     "default_context_policy": {},
     "projection_placement": {"root": "project_root"},
@@ -281,7 +280,6 @@ def test_fields_without_effect_are_said_aloud(field):
         (base(strategy={"strict_binding": True}), "strategy.strict_binding"),
         (base(metadata={"default_run_ttl_secs": 5}), "metadata.default_run_ttl_secs"),
         (base(metadata={"lints": {"x": "allow"}}), "metadata.lints"),
-        (base(operators=[{"name": "lead", "display_name": "Lead", "kind": "main_ai"}]), "operators[0].kind"),
         (base(operators=[{"name": "lead"}, {"name": "b", "spec": 1}]), "operators[1].spec"),
         (agents(runner={"backend": "ws_operator"}), "agents[0].runner"),
         (agents(verdict={"values": ["PASS"]}), "agents[0].verdict"),
@@ -311,6 +309,8 @@ def test_fields_with_an_effect_or_none_expected_are_quiet():
         "origin": {"kind": "inline"},
     }
     document["default_init_ctx"] = {"x": 1}
+    document["default_operator_kind"] = "main_ai"
+    document["operators"] = [{"name": "lead", "display_name": "Lead", "kind": "main_ai"}]
     assert lint(document, CATALOG) == []
 
 

@@ -1,0 +1,25 @@
+"""The Blueprint's tiers of the operator cascade: what it says of who decides for its agents."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from skep.flow.blueprint import Blueprint
+from skep.flow.parts import OperatorKind
+
+
+def blueprint_kinds(blueprint: Blueprint) -> tuple[dict[str, OperatorKind], OperatorKind | None]:
+    """Kinds by agent, and the one of all others.
+
+    An agent's is that of the operator that its `spec.operator_ref` names, whatever kind of worker it is.
+    """
+    kinds: dict[Any, OperatorKind | None] = {named.name: named.kind for named in blueprint.operators}
+    found: dict[str, OperatorKind] = {}
+    for agent in blueprint.agents if kinds else ():
+        name = (
+            cast("dict[str, Any]", agent.spec).get("operator_ref") if isinstance(agent.spec, dict) else None
+        )
+        kind = kinds.get(name) if isinstance(name, str) else None
+        if kind is not None:
+            found[agent.name] = kind
+    return found, blueprint.default_operator_kind
