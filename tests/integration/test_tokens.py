@@ -50,12 +50,17 @@ def forged(text, **claims):
     return encode_token(structs.replace(decode_token(text), **claims))
 
 
-async def attempt(engine, token):
+async def attempt(engine, token, deadline=None):
     """A task whose attempt was started by hand, its nonce and its handle."""
     task_id = await engine.start_task(token, "echo", 1)
     nonce, handle = new_nonce(), "wh-" + secrets.token_hex(16)
     started = ev.TaskAttemptStarted(
-        at=engine.ledger.now(), task_id=task_id, attempt=1, nonce=nonce, handle=handle_digest(handle)
+        at=engine.ledger.now(),
+        task_id=task_id,
+        attempt=1,
+        nonce=nonce,
+        handle=handle_digest(handle),
+        deadline=deadline,
     )
     engine.ledger.commit(engine.ledger.state.tasks[task_id].log, (started,))
     return task_id, nonce, handle
@@ -249,6 +254,23 @@ def test_a_handle_ends_with_the_life_of_its_attempt():
         clock.advance(1)
         with pytest.raises(TokenExpired):
             office.check(handle, "fetch_prompt", task_id)
+
+    with_engine(test, clock=clock)
+
+
+def test_a_workers_text_ends_with_the_record_which_a_suspension_may_prolong():
+    clock = FakeClock()
+
+    async def test(engine, office):
+        Agents(engine)
+        operator = await engine.attach("op", "operator")
+        task_id, nonce, _ = await attempt(engine, operator, deadline=clock.now_ms() + 1_000)
+        text = office.issue(nonce, clock.now_ms())
+        clock.advance(1_000)
+        with pytest.raises(TokenExpired):
+            office.check(text, "fetch_prompt", task_id)
+        engine.ledger.state.tasks[task_id].deadline += 1_000
+        office.check(text, "fetch_prompt", task_id)
 
     with_engine(test, clock=clock)
 
@@ -603,13 +625,13 @@ def test_a_message_ends_only_what_stands_in_its_log(place):
 def test_tokens_in_memory_are_bounded():
     clock = FakeClock()
 
-    async def test(engine, _):
+    async def test(engine, office):
         for _ in range(2):
             await engine.mint_token("p", "operator", ttl=1)
         with pytest.raises(LimitExceeded, match="max_tokens"):
             await engine.mint_token("p", "operator")
         clock.advance(1_000)
         await engine.mint_token("p", "operator")
-        assert len(engine.ledger.state.tokens) == 1
+        assert len(engine.ledger.state.tokens) == len(office.logs.owned) == 1
 
     with_engine(test, clock=clock, limits=structs.replace(DEFAULT_LIMITS, max_tokens=2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 
 from skep.core import events as ev
 from skep.core.session_folds import HANDLERS
@@ -15,6 +16,9 @@ from skep.core.tokens import TokenRecord
 from skep.engine.ledger import Ledger
 from skep.errors import LimitExceeded, RunOwned
 from skep.journal.base import Recorded
+
+FORGOTTEN = 100
+"""Tokens that are forgotten at once: each gives a lease back."""
 
 
 class TokenLogs:
@@ -44,7 +48,7 @@ class TokenLogs:
 
     async def begin(self, log: str) -> None:
         """Own a new log; nobody has it yet."""
-        self._make_room()
+        await self._make_room()
         await self._ledger.journal.acquire(log)
         self._add(log)
 
@@ -68,7 +72,7 @@ class TokenLogs:
         entry = await journal.find("token", nonce) or await journal.find("revoked", nonce)
         if entry is None:
             return
-        self._make_room()
+        await self._make_room()
         async with self._busy:
             await self._take(entry.log)
 
@@ -109,23 +113,28 @@ class TokenLogs:
         else:
             self._ledger.pass_over(recorded.log, recorded.version)
 
-    def _make_room(self) -> None:
-        """Forget tokens that have expired when there are too many; they are found again in their logs."""
-        tokens, limit = self._ledger.state.tokens, self._ledger.limits.max_tokens
-        if len(tokens) < limit:
+    async def _make_room(self) -> None:
+        """Forget some tokens that have expired when there are too many, and their logs unless work goes on there."""
+        state, limit = self._ledger.state, self._ledger.limits.max_tokens
+        if len(state.tokens) < limit:
             return
         now = self._ledger.now()
-        for nonce, record in [*tokens.items()]:
-            if record.expire_at <= now:
-                del tokens[nonce]
-                self._let_go(_log_of(record))
-        if len(tokens) >= limit:
+        expired = ((nonce, record) for nonce, record in state.tokens.items() if record.expire_at <= now)
+        gone = list(islice(expired, FORGOTTEN))
+        if not gone:
             raise LimitExceeded("max_tokens", limit, where="tokens", fix="revoke some, or let them expire")
+        busy = {task.log for task in state.tasks.values()} | {f"session:{name}" for name in state.sessions}
+        for nonce, record in gone:
+            del state.tokens[nonce]
+            if (log := _log_of(record)) not in busy:
+                await self._let_go(log)
 
-    def _let_go(self, log: str) -> None:
-        if log in self._followed:
-            self._followed.discard(log)
-            self._ledger.forget(log)
+    async def _let_go(self, log: str) -> None:
+        self._followed.discard(log)
+        self._ledger.forget(log)
+        if log in self.owned:
+            self.owned.discard(log)
+            await self._ledger.journal.release(log)
 
 
 def _log_of(record: TokenRecord) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from skep.core import events as ev
 from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
 from skep.core.scopes import ALL
+from skep.core.state import WORKER_TOKEN_MS
 from skep.core.tasks import TaskState
 from skep.core.tokens import (
     CapToken,
@@ -71,13 +72,17 @@ class TokenOffice:
     def issue(self, nonce: str, issued_at_ms: int) -> str:
         """The transport form of the token whose record is `nonce`."""
         record = self.record(nonce)
-        key_id = self.ring.signing_key(record.expire_at)
+        expire_at = record.expire_at
+        if record.task_id is not None:
+            # The deadline moves on while a task is suspended; the record knows when it has come.
+            expire_at = max(expire_at, issued_at_ms + WORKER_TOKEN_MS)
+        key_id = self.ring.signing_key(expire_at)
         token = CapToken(
             agent_id=record.agent_id,
             role=record.role,
             scopes=record.scopes,
             issued_at=issued_at_ms // 1000,
-            expire_at=-(-record.expire_at // 1000),
+            expire_at=-(-expire_at // 1000),
             max_uses=record.uses_left,
             nonce=nonce,
         )
