@@ -12,14 +12,14 @@ from skep.errors import RunFailed
 from skep.flow.inputs import SignalWant
 
 if TYPE_CHECKING:
-    from skep.engine.engine import Engine
     from skep.engine.run import RunDriver
+    from skep.engine.run_acts import RunActs
 
 
 class RunHandle:
     """A run that this engine owns."""
 
-    def __init__(self, engine: Engine, driver: RunDriver) -> None:
+    def __init__(self, engine: RunActs, driver: RunDriver) -> None:
         self.id = driver.run_id
         self._engine = engine
         self._driver = driver

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skep import values
+from skep.engine import work_inbox
 from skep.engine.elsewhere import answerer_from
 from skep.engine.info import ENDED
 from skep.errors import Fenced, JournalFailed, SkepError
@@ -55,6 +56,7 @@ class InboxPump:
                 due = await watch.changed() or due or self._ours() != self._looked
                 if due:
                     await self._take_all()
+                    await self._engine.launchers.look()
                 pause, due = POLL_SECONDS, False
             except Exception as error:  # noqa: BLE001 - whatever it is, later messages must not be lost to it
                 pause, due = min(2 * pause, LONGEST_PAUSE), True
@@ -146,8 +148,13 @@ def _signal(engine: Engine, driver: RunDriver, body: dict[str, Any]) -> None:
     driver.signal(str(body["name"]), data, str(body["by"]["principal"]), str(body["request"]))
 
 
+def _of_work(act: work_inbox.WorkAct) -> Callable[[Engine, RunDriver, dict[str, Any]], None]:
+    return lambda engine, _driver, body: act(engine.questions, body)
+
+
 _ACTS: dict[str, Callable[[Engine, RunDriver, dict[str, Any]], None]] = {
     "cancel": _cancel,
     "answer": _answer,
     "signal": _signal,
+    **{kind: _of_work(act) for kind, act in work_inbox.ACTS.items()},
 }

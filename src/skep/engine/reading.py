@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from skep.core import events as ev
@@ -65,7 +65,7 @@ async def run_events(
     after: int = 0,
     follow: bool,
     streams: bool,
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """The events of a run with version > `after`; with `follow` until it has ended, with `streams` the live lane too.
 
     It reads the journal whenever that has grown, so it sees only what is durable and can never lag.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
+from skep.engine.launchers import REASON
 from skep.engine.ledger import Role
 from skep.engine.reconcile import reconcile
 from skep.engine.run import RunDriver
@@ -15,13 +16,15 @@ from skep.values import decode
 from skep.workers.base import BuildEnv
 
 if TYPE_CHECKING:
-    from skep.engine.engine import Engine
+    from skep.engine.run_acts import RunActs
 
 PAGE = 5_000
 
 
-async def recover(engine: Engine, run_id: str) -> RunDriver:
+async def recover(engine: RunActs, run_id: str) -> RunDriver:
     """Own the run, fold its log into a driver and let it go on.
+
+    It is cancelled when the token that launched it was revoked meanwhile.
 
     Raises:
         RunOwned: a live process works on it.
@@ -33,12 +36,15 @@ async def recover(engine: Engine, run_id: str) -> RunDriver:
     lease = await engine.journal.acquire(log)
     try:
         driver = await _fold(engine, run_id, log)
+        driver.revoked = await engine.launchers.any_revoked(driver.launchers)
     except BaseException:
         engine.forget_run(run_id)
         await engine.journal.release(log)
         raise
     engine.adopt(driver)
     try:
+        if driver.revoked:
+            driver.cancel(REASON)
         reconcile(driver, lease.generation)
     except Exception as error:
         driver.fail(error)
@@ -46,7 +52,7 @@ async def recover(engine: Engine, run_id: str) -> RunDriver:
     return driver
 
 
-async def _fold(engine: Engine, run_id: str, log: str) -> RunDriver:
+async def _fold(engine: RunActs, run_id: str, log: str) -> RunDriver:
     page = await engine.journal.read(log, 0, PAGE)
     if not page:
         raise RunNotFound(f"no run {run_id!r} in this store")
@@ -62,7 +68,7 @@ async def _fold(engine: Engine, run_id: str, log: str) -> RunDriver:
     return driver
 
 
-async def _driver(engine: Engine, started: ev.RunStarted) -> RunDriver:
+async def _driver(engine: RunActs, started: ev.RunStarted) -> RunDriver:
     log = f"run:{started.run_id}"
     document = decode(await engine.journal.get_blob(started.blueprint, log=log))
     blueprint = parse_blueprint(document)
@@ -75,7 +81,7 @@ async def _driver(engine: Engine, started: ev.RunStarted) -> RunDriver:
     return RunDriver(engine.dispatcher, started, engine.planner.plan(blueprint, env))
 
 
-async def _fetch(engine: Engine, log: str, event: ev.AnyEvent) -> None:
+async def _fetch(engine: RunActs, log: str, event: ev.AnyEvent) -> None:
     """Read ahead the artifacts whose values the fold needs."""
     content: ContentRef | None = None
     owner = ""

@@ -45,6 +45,8 @@ class RunDriver:
         self.plan = plan
         self.launchers = frozenset(started.launchers)
         """The sessions whose revocation ends the run."""
+        self.revoked = False
+        """Whether one of them had been revoked when the run was taken up."""
         self.machine = Machine(plan.program)
         self.finished: asyncio.Future[RunInfo] = asyncio.get_running_loop().create_future()
         self.finished.add_done_callback(_retrieved)
@@ -270,7 +272,7 @@ class RunDriver:
         events = [
             ev.TaskAttemptInterrupted(at=now, task_id=task.id, attempt=task.attempt, counted=False)
             for task in self.tasks()
-            if task.live and task.status == "running" and task.final is None
+            if task.live and task.status == "running" and task.final is None and task.work is None
             if self.plan.route(task.agent).on_interrupt == "retry"
         ]
         if events:
