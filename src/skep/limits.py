@@ -71,6 +71,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Seconds that a claim of a work item lasts unless it is renewed."""
     max_work_lease: float = 86_400.0
     """Seconds that a claim may ask for."""
+    max_work_lease: float = 86_400.0
+    """Seconds that a claim may ask for."""
     max_interruptions: int = 3
     """Attempts of one task that a crash may interrupt before it is blocked."""
     subscriber_queue: int = 1_024

@@ -6,11 +6,14 @@ import threading
 
 import pytest
 
+from skep.core.outputs import final
+from skep.errors import QuestionClosed
 from skep.layers.audit import Audit
 from skep.layers.project_name_alias import ProjectNameAlias
 from skep.layers.stack import Stack
 from skep.testing.workers import BIG, WorkerContract
 from skep.workers.base import Completion, JoinHandler
+from skep.workers.operator.spawner import OperatorSpawner
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.python.spawner import InProcSpawner
 
@@ -67,6 +70,35 @@ class TestProcesses(WorkerContract):
             "big": ProcessSpawner(sys.executable, ["-c", f"import json; print(json.dumps('x' * {BIG}))"]),
         }
         return spawners.__getitem__
+
+
+def _taken_back(_attempt, _payload):
+    raise QuestionClosed("work item R-1 was taken back")
+
+
+class _Seated:
+    """An operator spawner whose seat is taken by one who does as told."""
+
+    runs_ahead = False
+
+    def __init__(self, does):
+        self._does = does
+
+    async def spawn(self, ctx):
+        ctx.channel.operator = self._does and (lambda attempt, _: self._does(attempt, ctx))
+        return await OperatorSpawner("red").spawn(ctx)
+
+
+class TestOperators(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        does = {
+            "echo": lambda attempt, ctx: attempt.emit(final(ctx.input)),
+            "fail": _taken_back,
+            "hang": None,
+            "big": lambda attempt, _: attempt.emit(final("x" * BIG)),
+        }
+        return lambda behaviour: _Seated(does[behaviour])
 
 
 class TestLayeredFunctions(WorkerContract):

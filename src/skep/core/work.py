@@ -97,9 +97,7 @@ def conclude(
     """The first accepted final ends the item; `by` null: whoever holds it."""
     if by is None:
         by = item.claim.holder if item.claim is not None else f"worker-of-{item.task_id}"
-    return QuestionAnswered(
-        at=at, key=item.key, answer=result, by=by, task_id=item.task_id, request=request
-    )
+    return QuestionAnswered(at=at, key=item.key, answer=result, by=by, task_id=item.task_id, request=request)
 
 
 def check_claim(item: QuestionState, holder: str | None, generation: int | None = None) -> Claim:

@@ -90,7 +90,7 @@ class Channel:
         return self._taken_in(content, remembered=True)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
-        self._record((event,), by=by)
+        self._record((event,), by=by, joined=True)
 
     def checkpoint(self, value: Any) -> None:
         self._check_open()
@@ -145,6 +145,20 @@ class Channel:
             self._asks = Asks(self._dispatcher.questions, self._task)
         return self._asks
 
+    async def offer(self, seat: str, payload: dict[str, Any]) -> None:
+        task = self._task
+        if task.final is not None:
+            return  # accepted before anybody waited for it
+        self._check_open()
+        transitions.check_live(task, self._attempt)
+        about = {"task_id": task.id, "attempt": self._attempt, "agent": task.agent}
+        await self._dispatcher.questions.work.hold(task, seat, {**about, **payload})
+
+    def conclude(self, final: Final, *, by: str | None = None, request: str | None = None) -> None:
+        """Take the result of an offered attempt, from whoever holds it or from a principal: no other follows."""
+        self._check_open()
+        self._record((final,), by=by, request=request)
+
     async def next_directive(self, after: int) -> Any:
         task, dispatcher = self._task, self._dispatcher
         await dispatcher.ledger.waiters.until(
@@ -179,12 +193,19 @@ class Channel:
         event = transitions.record_output(task, self._attempt, waiting, ledger.now(), limits=ledger.limits)
         ledger.commit(task.log, (event,))
 
-    def _record(self, events: Sequence[OutputEvent], *, by: str | None) -> None:
+    def _record(
+        self,
+        events: Sequence[OutputEvent],
+        *,
+        by: str | None,
+        request: str | None = None,
+        joined: bool = False,
+    ) -> None:
         self._record_delivered()
         task = self._task
         ledger = self._dispatcher.ledger
         now = ledger.now()
-        recorded: list[ev.Event] = []
+        recorded: list[ev.WorkerOutput] = []
         streamed: list[OutputEvent] = []
         for event in events:
             check_output(event)
@@ -199,10 +220,22 @@ class Channel:
             else:
                 transitions.check_live(task, self._attempt)
                 streamed.append(event)
-        if recorded:
+        if recorded and task.work is not None and not joined:
+            self._record_of_work(recorded, by, request)
+        elif recorded:
             ledger.commit(task.log, recorded)
         if streamed:
             self._stream(streamed, now)
+
+    def _record_of_work(self, outputs: list[ev.WorkerOutput], by: str | None, request: str | None) -> None:
+        """Outputs of an offered attempt: its first accepted final is its join (R-once)."""
+        finals = [at for at, output in enumerate(outputs) if type(output.event) is Final]
+        if finals and finals[0] + 1 < len(outputs):
+            raise AttemptEnded("the result of an offered attempt is its last output", fix="send it last")
+        work = self._dispatcher.questions.work
+        ended = work.concluded(self._task, outputs[-1].event.content, by, request) if finals else ()
+        self._closed = self._closed or bool(ended)
+        work.commit(self._task.log, (*outputs, *ended))
 
     def _taken_in(self, content: ContentRef, *, remembered: bool) -> ContentRef:
         """Content from outside, checked; large values and files become artifacts (R-value).

@@ -130,6 +130,13 @@ class Dispatcher:
             channel = job.channel = Channel(self, job.task, job.work_dir)
         return channel
 
+    def channel(self, job: Job) -> Channel:
+        """Where the outputs of an attempt come in; an outside worker's may come before `execute` has begun."""
+        channel = job.channel
+        if channel is None:
+            channel = job.channel = Channel(self, job.task, job.work_dir)
+        return channel
+
     def time(self, job: Job) -> None:
         """Let the deadline of an attempt come; it stands still while the task is suspended."""
         task = job.task

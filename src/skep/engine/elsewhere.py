@@ -18,7 +18,14 @@ from skep.core.question_folds import question_of
 from skep.core.questions import Answerer, QuestionState
 from skep.engine.info import ENDED
 from skep.engine.questions import Ended, check_schema, how_ended
-from skep.errors import InvalidTransition, LimitExceeded, QuestionClosed, ResumeKeyNotFound, RunNotFound
+from skep.errors import (
+    InvalidTransition,
+    LimitExceeded,
+    QuestionClosed,
+    ResumeKeyNotFound,
+    RunNotFound,
+    WorkHeld,
+)
 from skep.ids import new_nonce
 
 if TYPE_CHECKING:
@@ -61,7 +68,7 @@ class Elsewhere:
 
     async def read(self, entry: Entry) -> QuestionState:
         """The question that an entry of the directory points to."""
-        event = await self._event(entry)
+        event = await self.event(entry)
         if not isinstance(event, ev.QuestionAsked):
             raise ResumeKeyNotFound(f"no question {entry.key}")
         return question_of(event)
@@ -69,7 +76,7 @@ class Elsewhere:
     async def ended(self, key: str) -> Ended | None:
         """How a question of an open run ended; null when it is open or unknown."""
         entry = await self._journal.find("closed", key)
-        event = await self._event(entry) if entry is not None else None
+        event = await self.event(entry) if entry is not None else None
         return event if isinstance(event, Ended) else None
 
     async def answer(self, key: str, value: Any, who: Answerer) -> Delivered:
@@ -85,13 +92,15 @@ class Elsewhere:
         if len(data) > limits.max_question_bytes:
             raise LimitExceeded("max_question_bytes", limits.max_question_bytes, where="answer")
         check_schema(question, value)
+        if question.what == "work":
+            await self._check_unclaimed(question)
         for waiting in await self._journal.receive([question.log]):
             if waiting.body.get("kind") == "answer" and waiting.body.get("key") == key:
                 raise QuestionClosed(f"question {key} has an answer that waits for the run's next owner")
         request = new_nonce()
-        body = {"kind": "answer", "key": key, "value": value, "request": request, "by": _plain(who)}
+        body = {"kind": "answer", "key": key, "value": value, "request": request, "by": plain(who)}
         await self._journal.send(question.log, body)
-        if not await self._is_owned(question.log):
+        if not await self.is_owned(question.log):
             return Delivered(question.log, acted=False)
         decided = await self._decision(question.log, version, request, key)
         if isinstance(decided, ev.QuestionAnswered | ev.QuestionClosed) and not _is_from(decided, request):
@@ -123,15 +132,50 @@ class Elsewhere:
         event = first[0].event if first else None
         return event.starter if isinstance(event, ev.RunStarted) else None
 
-    # -- inside --------------------------------------------------------------------------------
+    async def request(self, log: str, body: dict[str, Any]) -> ev.AnyEvent | None:
+        """Ask the living owner of a log; the event that this led to, null when it refused or led to none."""
+        request = new_nonce()
+        last = await self._journal.read_last(log)
+        await self._journal.send(log, {**body, "request": request})
+        return await self._decision(log, last.version if last is not None else 0, request)
 
-    async def _event(self, entry: Entry) -> ev.AnyEvent | None:
+    async def leave(self, log: str, body: dict[str, Any]) -> None:
+        """Leave a message for the next owner of a log."""
+        await self._journal.send(log, {**body, "request": new_nonce()})
+
+    async def is_owned(self, log: str) -> bool:
+        """Whether a living process owns an open run's log."""
+        row = await self._journal.get_run(log.removeprefix("run:"))
+        return row is not None and not row.interrupted and row.status not in ENDED
+
+    async def claims(self, log: str | None = None) -> dict[str, ev.WorkClaimed]:
+        """The claims of work items in force, by item; of one log when given."""
+        found: dict[str, ev.WorkClaimed] = {}
+        after = 0
+        while page := await self._journal.list_entries("handle", log=log, after=after):
+            after = page[-1].position
+            for entry in page:
+                event = await self.event(entry)
+                if isinstance(event, ev.WorkClaimed):
+                    found[event.key] = event
+        return found
+
+    async def event(self, entry: Entry) -> ev.AnyEvent | None:
+        """The event that an entry of the directory points to."""
         found: list[Recorded] = await self._journal.read(entry.log, entry.version - 1, 1)
         return found[0].event if found else None
 
-    async def _is_owned(self, log: str) -> bool:
-        row = await self._journal.get_run(log.removeprefix("run:"))
-        return row is not None and not row.interrupted and row.status not in ENDED
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _check_unclaimed(self, item: QuestionState) -> None:
+        claim = (await self.claims(item.log)).get(item.key)
+        if claim is not None:
+            raise WorkHeld(f"{claim.holder} works on {item.key}", fix="take it over first")
+
+    async def _is_taken(self, log: str, request: str) -> bool:
+        """Whether the owner has dealt with a message: what it did about it is then in the log."""
+        waiting = await self._journal.receive([log])
+        return all(message.body.get("request") != request for message in waiting)
 
     async def _decision(
         self, log: str, after: int, request: str, key: str | None = None
@@ -142,12 +186,13 @@ class Elsewhere:
             async with asyncio.timeout(PATIENCE):
                 while True:
                     if await watch.changed():
+                        taken = await self._is_taken(log, request)
                         while page := await self._journal.read(log, after, PAGE):
                             after = page[-1].version
                             for recorded in page:
                                 if _is_from(recorded.event, request) or _ends(recorded.event, key):
                                     return recorded.event
-                        if not await self._is_owned(log):
+                        if taken or not await self.is_owned(log):
                             return None
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
@@ -170,7 +215,8 @@ def answerer_from(body: Any) -> Answerer:
     )
 
 
-def _plain(who: Answerer) -> dict[str, Any]:
+def plain(who: Answerer) -> dict[str, Any]:
+    """The same as an inbox message says it."""
     return {
         "principal": who.principal,
         "roles": sorted(who.roles),

@@ -16,10 +16,11 @@ from skep import values
 from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import questions
-from skep.core.outputs import Blob, ContentRef, Inline
+from skep.core.outputs import Blob, ContentRef, Final, Inline
 from skep.core.question_events import CloseReason, QuestionKind
 from skep.core.questions import Answerer, QuestionState
 from skep.engine.answer_schema import compile_schema
+from skep.engine.work import Work
 from skep.errors import (
     AnswerTimeout,
     LimitExceeded,
@@ -70,6 +71,7 @@ class Questions:
         self._told = told
         self._deadlines: dict[str, TimerHandle] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self.work = Work(ledger, commit, self.open)
         ledger.question_told = self._hear
 
     # -- asking --------------------------------------------------------------------------------
@@ -127,6 +129,10 @@ class Questions:
             raise WorkHeld(f"{question.claim.holder} works on {key}", fix="take it over first")
         data = self._checked(value, "answer")
         check_schema(question, values.decode(data))
+        if question.what == "work":
+            final = Final(Inline(Raw(data)))
+            self.work.channel(question).conclude(final, by=who.principal, request=request)
+            return
         content = self._ledger.store(data, question.log, key)
         events = questions.answer(question, task, content, who.principal, self._ledger.now(), request=request)
         self._commit(question.log, events)
@@ -187,7 +193,9 @@ class Questions:
     def forget(self, keys: Iterable[str]) -> None:
         """Drop the questions of a run that this engine has lost."""
         for key in keys:
-            self._ledger.state.questions.pop(key, None)
+            question = self._ledger.state.questions.pop(key, None)
+            if question is not None:
+                self._ledger.state.drop_claim(question)
             timer = self._deadlines.pop(key, None)
             if timer is not None:
                 timer.cancel()
@@ -235,6 +243,7 @@ class Questions:
 
     def _hear(self, question: QuestionState, event: ev.Event) -> None:
         """The ledger has applied an event about a question: it is open, or it has ended."""
+        self.work.hear(question, event)
         if not isinstance(event, Ended):
             self.arm(question)
             return

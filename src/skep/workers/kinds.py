@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from skep.flow.catalog import KindInfo
 from skep.workers.base import AgentFactory
+from skep.workers.operator.kind import OperatorKind, check_operator_spec
 from skep.workers.process.kind import ProcessKind
 from skep.workers.process.spec import check_subprocess_spec
 from skep.workers.python.agents import PythonAgents
@@ -23,7 +24,7 @@ def standard_kinds() -> tuple[KindInfo, ...]:
         ),
         KindInfo(name="subprocess", aliases=("process",), check=check_subprocess_spec),
         KindInfo(name="lua", ready=False),
-        KindInfo(name="operator", ready=False),
+        KindInfo(name="operator", check=check_operator_spec, untrusted_keys=frozenset({"operator_ref"})),
         KindInfo(name="strategy", ready=False),
         KindInfo(name="agent", aliases=("agent_block",), ready=False),
     )
@@ -31,4 +32,4 @@ def standard_kinds() -> tuple[KindInfo, ...]:
 
 def standard_factories(agents: PythonAgents) -> Mapping[str, AgentFactory]:
     """What builds the spawners of each ready kind, by its name."""
-    return {"python": PythonKind(agents), "subprocess": ProcessKind()}
+    return {"python": PythonKind(agents), "subprocess": ProcessKind(), "operator": OperatorKind()}

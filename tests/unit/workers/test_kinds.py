@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from skep.core.outputs import final
 from skep.errors import BlueprintError, ConfigError, NotRegistered, TrustError
 from skep.flow.catalog import Catalog
 from skep.testing.aio import run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.base import BuildEnv
 from skep.workers.kinds import standard_factories, standard_kinds
+from skep.workers.operator.kind import check_operator_spec
+from skep.workers.operator.spawner import OperatorSpawner
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.process.spec import check_subprocess_spec
 from skep.workers.python.agents import PythonAgents
@@ -20,8 +23,8 @@ def codes(problems):
 
 def test_the_catalog_knows_every_kind_and_alias():
     catalog = Catalog(standard_kinds())
-    assert [kind.name for kind in catalog.kinds if kind.ready] == ["python", "subprocess"]
-    assert {kind.name for kind in catalog.kinds if not kind.ready} == {"lua", "operator", "strategy", "agent"}
+    assert [kind.name for kind in catalog.kinds if kind.ready] == ["python", "subprocess", "operator"]
+    assert {kind.name for kind in catalog.kinds if not kind.ready} == {"lua", "strategy", "agent"}
     assert catalog.kind("rust_fn") is catalog.kind("python")
     assert catalog.kind("process") is catalog.kind("subprocess")
     assert catalog.kind("agent_block") is catalog.kind("agent")
@@ -163,6 +166,43 @@ def test_bad_process_specs(spec, found):
 def test_the_constructor_checks_for_itself(bad):
     with pytest.raises(ConfigError, match="without NUL"):
         ProcessSpawner(*bad)
+
+
+# -- operator ----------------------------------------------------------------------------------
+
+
+def test_an_operator_needs_a_seat_and_no_trust():
+    assert check_operator_spec({"operator_ref": "red"}, "s") == []
+    factory = standard_factories(PythonAgents())["operator"]
+    spawner = factory.build("a", {"operator_ref": "red"}, BuildEnv(trusted=False))
+    assert (spawner.seat, spawner.runs_ahead) == ("red", False)
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        (None, [("s.operator_ref", "E-FIELD-MISSING")]),
+        ("red", [("s", "E-FIELD-TYPE")]),
+        ({"operator_ref": ""}, [("s.operator_ref", "E-FIELD-FORM")]),
+        ({"operator_ref": 3}, [("s.operator_ref", "E-FIELD-TYPE")]),
+        ({"operator_ref": "red", "x": 1}, [("s.x", "E-FIELD-UNKNOWN")]),
+    ],
+)
+def test_bad_operator_specs(spec, found):
+    assert codes(check_operator_spec(spec, "s")) == found
+
+
+def test_an_operator_is_offered_prompt_and_system_prompt():
+    async def perform():
+        attempt = FakeAttempt()
+        attempt.operator = lambda attempt, _: attempt.emit(final("done"))
+        spawner = OperatorSpawner("red")
+        await (await spawner.spawn(make_ctx("do it", channel=attempt, system="be kind"))).join()
+        return attempt
+
+    attempt = run(perform())
+    assert attempt.offered == [("red", {"system": "be kind", "prompt": "do it"})]
+    assert attempt.finals == [("done", True)]
 
 
 def test_a_program_needs_trust():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from skep import values
@@ -17,10 +17,15 @@ class FakeAttempt:
 
     `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values,
     `asked` the questions. `answers` are given to questions in their order, `directives` by their number.
+    `offered` are the seats and payloads of offers; `operator(attempt, payload)` works on them, without one
+    they wait for ever.
     """
+
+    operator: Callable[[FakeAttempt, dict[str, Any]], object] | None = None
 
     def __init__(self, answers: Sequence[Any] = (), directives: Sequence[Any] = ()) -> None:
         self.asked: list[Any] = []
+        self.offered: list[tuple[str, dict[str, Any]]] = []
         self._answers = list(answers)
         self._directives = list(directives)
         self.outputs: list[OutputEvent] = []
@@ -55,6 +60,14 @@ class FakeAttempt:
         if not self._answers:
             raise QuestionClosed("nobody answers here", fix="give FakeAttempt the answers")
         return self._answers.pop(0)
+
+    async def offer(self, seat: str, payload: dict[str, Any]) -> None:
+        self._check_open()
+        self.offered.append((seat, payload))
+        if self.operator is not None:
+            self.operator(self, payload)
+        if self._final is None:
+            await asyncio.Event().wait()
 
     async def next_directive(self, after: int) -> Any:
         if after >= len(self._directives):

@@ -1,0 +1,314 @@
+"""The acts on work items (DESIGN section 8, *operator*): list, claim, renew, release, take over, complete.
+
+They work on every run in the store. Of one that another process owns, the owner decides (`work_elsewhere`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw, Struct
+
+from skep import values
+from skep.core.authority import ACTS, permits
+from skep.core.outputs import Final, Inline, OutputEvent
+from skep.core.questions import QuestionState
+from skep.core.tokens import HANDLE_PREFIX, handle_digest, is_handle
+from skep.core.work import check_claim
+from skep.engine.asks import read_audience
+from skep.engine.elsewhere import Delivered
+from skep.engine.guarded import OWNER, Guarded
+from skep.engine.question_acts import answerer, seconds
+from skep.engine.questions import Ask
+from skep.engine.work import check_may_work
+from skep.engine.work_elsewhere import WorkElsewhere
+from skep.flow.audience import seat_of
+from skep.ids import new_nonce
+
+if TYPE_CHECKING:
+    from skep.core.questions import Claim
+    from skep.core.tokens import TokenRecord
+    from skep.engine.questions import Questions
+    from skep.engine.replies import Replies
+    from skep.engine.tokens import Bearer
+
+
+class WorkItem(Struct, frozen=True, kw_only=True):
+    """An open work item. `holder` and `generation` are those of its claim, if it has one. Times are milliseconds.
+
+    `payload` is `{task_id, attempt, agent, system, prompt}`.
+    """
+
+    key: str
+    run_id: str | None
+    task_id: str
+    attempt: int
+    seat: str
+    offered_at: int
+    payload: dict[str, Any]
+    holder: str | None
+    generation: int
+    lease_until: int | None
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """A claim: `handle` is the secret that its holder works with, shown here and never again."""
+
+    key: str
+    task_id: str
+    run_id: str | None
+    attempt: int
+    generation: int
+    handle: str
+    lease_until: int
+    payload: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Claimed(key={self.key!r}, generation={self.generation}, handle=***)"
+
+
+class WorkActs(Guarded):
+    """Operator work as methods; a base of `Engine`."""
+
+    questions: Questions
+    replies: Replies
+    work_elsewhere: WorkElsewhere
+
+    async def list_work(self, token: Bearer | None = None, *, seat: str | None = None) -> list[WorkItem]:
+        """The open work items of the store that the token may see, oldest first; of one seat when given."""
+        record = await self.admit(token, "list_work")
+        await self.ledger.flushed()
+        found: list[WorkItem] = []
+        for item in await self.work_elsewhere.items():
+            if seat is None or seat_of_item(item) == seat:
+                shown = await self._work_item(item)
+                facts = {
+                    "run": item.run_id,
+                    "task": item.task_id,
+                    "seat": shown.seat,
+                    "agent": shown.payload["agent"],
+                }
+                if permits(record, ACTS["list_work"], facts) and self._is_near(record, item):
+                    found.append(shown)
+        return found
+
+    async def claim(self, token: Bearer | None, key: str, *, lease: float | None = None) -> Claimed:
+        """Take a work item for `lease` seconds (`work_lease`); of two at once, one gets it.
+
+        Raises:
+            WorkHeld: somebody holds it.
+            MayNotAnswer: its seat is not the bearer's, or the bearer is a worker of the same run.
+            ResumeKeyNotFound, QuestionClosed: there is no such item, or no longer.
+            InvalidTransition: no living process runs it.
+        """
+        return await self._claim(token, "claim", key, lease)
+
+    async def takeover(self, token: Bearer | None, key: str, *, lease: float | None = None) -> Claimed:
+        """Take a work item, from whoever holds it: that one's handle ends at once. Raises as `claim`."""
+        return await self._claim(token, "takeover", key, lease)
+
+    async def renew(
+        self, token: Bearer | None, key: str, generation: int, *, lease: float | None = None
+    ) -> int:
+        """Prolong one's claim to `lease` seconds from now; until when it lasts. By token or handle.
+
+        Raises:
+            WorkHeld: the claim has ended: given back, run out, or taken over.
+        """
+        item = self.ledger.state.questions.get(key)
+        if item is None:
+            by = await self._by_elsewhere(token, "renew", key)
+            return await self.work_elsewhere.renew(key, by, generation, lease)
+        holder = await self._holder(token, "renew", item)
+        until = self.questions.work.renew(key, holder, generation, lease)
+        await self.ledger.flushed()
+        return until
+
+    async def release(self, token: Bearer | None, key: str, generation: int) -> None:
+        """Give one's work item back; it is offered again. By token or handle.
+
+        Raises:
+            WorkHeld: the claim has ended.
+        """
+        item = self.ledger.state.questions.get(key)
+        if item is None:
+            by = await self._by_elsewhere(token, "release", key)
+            await self.work_elsewhere.release(key, by, generation)
+            return
+        holder = await self._holder(token, "release", item)
+        self.questions.work.release(key, holder, generation)
+        await self.ledger.flushed()
+
+    async def complete(self, token: Bearer | None, key: str, value: Any, *, ok: bool = True) -> Delivered:
+        """Deliver the result of a work item by the handle of its claim; the first one accepted ends it.
+
+        The same submit again is answered as the first was. `ok=False` blocks the attempt.
+
+        Raises:
+            TokenNotFound: the handle has ended.
+            BadValue, LimitExceeded: not a value that can be recorded; the item stays open.
+        """
+        data = values.encode(value, self.limits, where="result")
+        final = Final(Inline(Raw(data)), ok)
+        item = self.ledger.state.questions.get(key)
+        if item is None:
+            if self._is_repeat(token, key, final):
+                await self.ledger.flushed()
+                return Delivered("", acted=True)
+            by = await self._by_elsewhere(token, "complete", key)
+            return await self.work_elsewhere.complete(key, by, values.decode(data), ok=ok)
+        check_claim(item, await self._holder(token, "complete", item))
+        task = self.ledger.state.tasks[item.task_id or ""]
+        self.questions.work.channel(item).conclude(final)
+        if token is not None:
+            self.replies.note(token, task.id, task.attempt, final, task.final)
+        await self.ledger.flushed()
+        return Delivered(item.log, acted=True)
+
+    async def emit(self, token: Bearer | None, key: str, event: OutputEvent) -> None:
+        """Send an output of a work item by the handle of its claim; a `Final` ends it as `complete` does.
+
+        Raises:
+            TokenNotFound: the handle has ended.
+            BadValue, LimitExceeded: not an output that can be recorded.
+        """
+        item = self.ledger.state.questions.get(key)
+        if item is None:
+            by = await self._by_elsewhere(token, "emit", key)
+            await self.work_elsewhere.emit(key, by, event)
+            return
+        check_claim(item, await self._holder(token, "emit", item))
+        self.questions.work.channel(item).emit(event)
+        await self.ledger.flushed()
+
+    async def ask(
+        self,
+        token: Bearer | None,
+        key: str,
+        question: Any,
+        *,
+        audience: str | Sequence[str] = "senior",
+        schema: Any = None,
+        deadline: float | None = None,
+        default: Any = ...,
+    ) -> str:
+        """Ask somebody else for the sake of a work item that one holds; the question's key.
+
+        The task is suspended until the answer comes (`await_resume`); its deadline stands still.
+
+        Raises:
+            TokenNotFound: the handle has ended.
+            ResumeKeyNotFound: another process runs the item.
+            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
+        """
+        item = self.questions.open(key)
+        check_claim(item, await self._holder(token, "ask", item))
+        asked = Ask(
+            question=question,
+            audience=read_audience(audience, self.limits),
+            schema=schema,
+            deadline=seconds(deadline, "deadline"),
+            default=None if default is ... else default,
+            has_default=default is not ...,
+        )
+        answer_key = self.questions.work.channel(item).put_question(asked)
+        await self.ledger.flushed()
+        return answer_key
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _claim(self, token: Bearer | None, act: str, key: str, lease: float | None) -> Claimed:
+        item = self.ledger.state.questions.get(key)
+        local = item is not None or self.questions.ended(key) is not None
+        if item is None:
+            item = self.questions.open(key) if local else await self.work_elsewhere.item(key)
+        record = await self._admit_to(token, act, item)
+        who = answerer(record)
+        check_may_work(item, who)
+        handle = HANDLE_PREFIX + new_nonce()
+        digest, take = handle_digest(handle), act == "takeover"
+        if local:
+            claim = self.questions.work.claim(key, who, digest, lease, take=take)
+            await self.ledger.flushed()
+        else:
+            claim = await self.work_elsewhere.claim(item, who, digest, lease, take=take)
+        return await self._claimed(item, handle, claim)
+
+    async def _claimed(self, item: QuestionState, handle: str, claim: Claim) -> Claimed:
+        assert item.task_id is not None and item.attempt is not None  # noqa: S101, PT018 - an attempt's
+        return Claimed(
+            key=item.key,
+            task_id=item.task_id,
+            run_id=item.run_id,
+            attempt=item.attempt,
+            generation=claim.generation,
+            handle=handle,
+            lease_until=claim.lease_until,
+            payload=await self.questions.value(item.question, item.log),
+        )
+
+    async def _admit_to(self, token: Bearer | None, act: str, item: QuestionState) -> TokenRecord:
+        agent: str | None = None
+        if item.what == "work" and item.task_id not in self.ledger.state.tasks:
+            agent = (await self.questions.value(item.question, item.log))["agent"]
+        seat = seat_of_item(item) or None
+        return await self.admit(token, act, item.task_id, run=item.run_id, agent=agent, seat=seat)
+
+    def _is_repeat(self, token: Bearer | None, key: str, final: Final) -> bool:
+        """Whether this is the submit again that ended the item: its reply was lost (R-once)."""
+        ended = self.questions.ended(key)
+        if token is None or ended is None or ended.task_id is None:
+            return False
+        return self.replies.find(token, ended.task_id, None, final) is not None
+
+    async def _holder(self, token: Bearer | None, act: str, item: QuestionState) -> str | None:
+        """Whose claim the bearer says it is; null when it shows what the attempt itself was given."""
+        record = await self._admit_to(token, act, item)
+        if record is OWNER or record.role != "worker":
+            return record.agent_id
+        return None if record.task_id == item.task_id else record.agent_id
+
+    async def _by_elsewhere(self, token: Bearer | None, act: str, key: str) -> dict[str, str]:
+        """The same for an item of another process, as an inbox message says it."""
+        shown = _shown_handle(token)
+        if shown is not None:
+            await self.work_elsewhere.check_handle(shown, key)
+            return {"handle": shown}
+        ended = self.questions.ended(key)
+        item = self.questions.open(key) if ended is not None else await self.work_elsewhere.item(key)
+        record = await self._admit_to(token, act, item)
+        return {"principal": record.agent_id}
+
+    def _is_near(self, record: TokenRecord, item: QuestionState) -> bool:
+        """A worker sees the work of its own task and of what that started, everybody else all (R-narrow)."""
+        if record.role != "worker":
+            return True
+        task = self.ledger.state.tasks.get(item.task_id or "")
+        return task is not None and record.task_id in (task.id, task.parent)
+
+    async def _work_item(self, item: QuestionState) -> WorkItem:
+        assert item.task_id is not None and item.attempt is not None  # noqa: S101, PT018 - an attempt's
+        claim = item.claim
+        return WorkItem(
+            key=item.key,
+            run_id=item.run_id,
+            task_id=item.task_id,
+            attempt=item.attempt,
+            seat=seat_of_item(item),
+            offered_at=item.asked_at,
+            payload=await self.questions.value(item.question, item.log),
+            holder=claim.holder if claim is not None else None,
+            generation=claim.generation if claim is not None else item.generation,
+            lease_until=claim.lease_until if claim is not None else None,
+        )
+
+
+def seat_of_item(item: QuestionState) -> str:
+    """The one seat that a work item is offered to."""
+    return seat_of(item.audience[0]) or ""
+
+
+def _shown_handle(token: Bearer | None) -> str | None:
+    """The digest of a handle, if the bearer is one."""
+    return handle_digest(token) if isinstance(token, str) and is_handle(token) else None

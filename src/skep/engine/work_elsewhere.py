@@ -1,0 +1,182 @@
+"""Work items of runs that other processes own: seen in the directory, acted on through the store's inbox.
+
+Who claims makes the handle and sends its digest only, so no secret goes through the store.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from skep.core import events as ev
+from skep.core.questions import Answerer, Claim, QuestionState
+from skep.core.work import check_claim
+from skep.core.work import claim as decide
+from skep.engine.elsewhere import Delivered, Elsewhere, plain
+from skep.errors import (
+    AttemptEnded,
+    InvalidTransition,
+    QuestionError,
+    ResumeKeyNotFound,
+    TokenNotFound,
+    TokenTaskMismatch,
+    WorkHeld,
+)
+
+if TYPE_CHECKING:
+    from skep.core.outputs import OutputEvent
+    from skep.engine.ledger import Ledger
+    from skep.journal.base import Entry
+
+
+class WorkElsewhere:
+    """Reads and asks; what the owner of the run refuses is told as it would tell it itself."""
+
+    def __init__(self, ledger: Ledger, elsewhere: Elsewhere) -> None:
+        self._journal = ledger.journal
+        self._state = ledger.state
+        self._elsewhere = elsewhere
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def items(self) -> list[QuestionState]:
+        """Every open work item of the store with its claim, oldest first."""
+        claims = await self._elsewhere.claims()
+        found: list[QuestionState] = []
+        after = 0
+        while page := await self._journal.list_entries("question", after=after):
+            after = page[-1].position
+            for entry in page:
+                item = self._state.questions.get(entry.key)
+                if item is None:
+                    item = await self._read(entry)
+                    item = _with_claim(item, claims.get(entry.key)) if item is not None else None
+                if item is not None and item.what == "work":
+                    found.append(item)
+        return found
+
+    async def item(self, key: str) -> QuestionState:
+        """One open item of a run that is not ours, with its claim.
+
+        Raises:
+            ResumeKeyNotFound, QuestionClosed: there is none, or no longer.
+        """
+        item, _ = await self._elsewhere.question(key)
+        return _with_claim(item, (await self._elsewhere.claims(item.log)).get(key))
+
+    async def check_handle(self, handle: str, key: str) -> None:
+        """Check that a handle, given as its digest, is that of the item's present claim.
+
+        Raises:
+            TokenNotFound: it has ended, or there never was one.
+            TokenTaskMismatch: it is another item's.
+        """
+        entry = await self._journal.find("handle", handle)
+        event = await self._elsewhere.event(entry) if entry is not None else None
+        if not isinstance(event, ev.WorkClaimed):
+            raise TokenNotFound("handle is not known", fix="its attempt has ended, or another took it over")
+        if event.key != key:
+            raise TokenTaskMismatch(event.key, key)
+
+    # -- asking the owner ----------------------------------------------------------------------
+
+    async def claim(
+        self, item: QuestionState, who: Answerer, handle: str, lease: float | None, *, take: bool
+    ) -> Claim:
+        """Ask for the item.
+
+        Raises:
+            WorkHeld: somebody holds it, or was quicker.
+            InvalidTransition: nobody owns the run.
+        """
+        decide(item, who.principal, handle, 0, 0, take=take)
+        body = {"kind": "claim", "handle": handle, "lease": lease, "take": take, "by": plain(who)}
+        event = await self._ask(item, body)
+        if not isinstance(event, ev.WorkClaimed):
+            now = await self.item(item.key)
+            decide(now, who.principal, handle, 0, 0, take=take)
+            raise WorkHeld(f"work item {item.key} was not given", fix="see what its run's process has logged")
+        return Claim(event.holder, event.generation, event.handle, event.lease_until, event.session_id)
+
+    async def renew(self, key: str, by: dict[str, str], generation: int, lease: float | None) -> int:
+        """Ask for a longer lease. Raises as `claim`."""
+        item = await self._held(key, by, generation)
+        event = await self._ask(item, {"kind": "renew", "generation": generation, "lease": lease, "of": by})
+        if not isinstance(event, ev.WorkRenewed):
+            raise await self._refused(key, by, generation)
+        return event.lease_until
+
+    async def release(self, key: str, by: dict[str, str], generation: int) -> None:
+        """Give the item back. Raises as `claim`."""
+        item = await self._held(key, by, generation)
+        event = await self._ask(item, {"kind": "release", "generation": generation, "of": by})
+        if not isinstance(event, ev.WorkReleased):
+            raise await self._refused(key, by, generation)
+
+    async def complete(self, key: str, by: dict[str, str], value: Any, *, ok: bool) -> Delivered:
+        """Send the result; without an owner it waits for the next one, who takes it first.
+
+        Raises:
+            WorkHeld, QuestionClosed: the claim has ended, the item too.
+        """
+        item = await self._held(key, by)
+        body = {"kind": "complete", "key": key, "value": value, "ok": ok, "of": by}
+        if not await self._elsewhere.is_owned(item.log):
+            await self._elsewhere.leave(item.log, body)
+            return Delivered(item.log, acted=False)
+        event = await self._ask(item, body)
+        if not isinstance(event, ev.QuestionAnswered):
+            raise await self._refused(key, by)
+        return Delivered(item.log, acted=True)
+
+    async def emit(self, key: str, by: dict[str, str], output: OutputEvent) -> None:
+        """Send an output; returns when the owner has taken it.
+
+        Raises:
+            AttemptEnded: it was not accepted: the claim has ended meanwhile.
+        """
+        item = await self._held(key, by)
+        await self._ask(item, {"kind": "emit", "output": msgspec.to_builtins(output), "of": by})
+        try:
+            await self._held(key, by)
+        except QuestionError as error:
+            raise AttemptEnded(f"the claim of work item {key} has ended") from error
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _ask(self, item: QuestionState, body: dict[str, Any]) -> ev.AnyEvent | None:
+        if not await self._elsewhere.is_owned(item.log):
+            raise InvalidTransition(
+                f"no living process runs {item.log.removeprefix('run:')}",
+                fix=f"skep resume {item.log.removeprefix('run:')}",
+            )
+        return await self._elsewhere.request(item.log, {**body, "key": item.key})
+
+    async def _held(self, key: str, by: dict[str, str], generation: int | None = None) -> QuestionState:
+        item = await self.item(key)
+        held = check_claim(item, by.get("principal"), generation)
+        if by.get("handle") not in (None, held.handle):
+            raise WorkHeld(f"{held.holder} holds work item {key} now")
+        return item
+
+    async def _refused(self, key: str, by: dict[str, str], generation: int | None = None) -> WorkHeld:
+        """Why the owner did not do it, as far as the store shows."""
+        await self._held(key, by, generation)
+        return WorkHeld(
+            f"the process that runs work item {key} has refused this", fix="see what it has logged"
+        )
+
+    async def _read(self, entry: Entry) -> QuestionState | None:
+        try:
+            return await self._elsewhere.read(entry)
+        except ResumeKeyNotFound:
+            return None  # it has ended since it was listed
+
+
+def _with_claim(item: QuestionState, event: ev.WorkClaimed | None) -> QuestionState:
+    """An item that was read from the store, and the claim that stands in another event."""
+    if event is not None and item.claim is None:
+        item.claim = Claim(event.holder, event.generation, event.handle, event.lease_until, event.session_id)
+        item.generation = event.generation
+    return item

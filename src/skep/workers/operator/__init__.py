@@ -1,0 +1,1 @@
+"""Operators: attempts that somebody outside takes, works on and completes (DESIGN section 8)."""
