@@ -46,6 +46,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """A question, encoded as JSON; an answer likewise."""
     ended_questions: int = 1_000
     """Ended questions whose end is remembered without a look into the store."""
+    ended_submits: int = 1_000
+    """Bearers whose last accepted result is remembered, for who has lost the reply to it."""
     max_audience: int = 16
     """Alternatives in one question's audience."""
     max_signals: int = 1_000
@@ -69,8 +71,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Seconds that an attempt waits for a backend that is named and not registered."""
     work_lease: float = 300.0
     """Seconds that a claim of a work item lasts unless it is renewed."""
-    max_work_lease: float = 86_400.0
-    """Seconds that a claim may ask for."""
     max_work_lease: float = 86_400.0
     """Seconds that a claim may ask for."""
     max_interruptions: int = 3

@@ -70,7 +70,7 @@ def test_a_settled_task_is_not_dispatched_again():
     async def test(engine, _, token):
         task_id = await engine.start_task(token, "no", None)
         assert await engine.dispatch_attempt(token, task_id) == Blocked({"verdict": "no"})
-        with pytest.raises(Exception, match="no open task"):
+        with pytest.raises(Exception, match="has settled: blocked"):
             await engine.dispatch_attempt(token, task_id)
 
     acting(test)
@@ -188,7 +188,7 @@ def test_a_worker_may_touch_only_what_it_started():
                 await engine.cancel_task(inv.token, other)
             with pytest.raises(NotRegistered):
                 await engine.start_task(inv.token, "stranger", 1)
-            assert engine.fetch_prompt(inv.token, inv.task_id) == inv.prompt == '{"x":1}'
+            assert await engine.fetch_prompt(inv.token, inv.task_id) == inv.prompt == '{"x":1}'
             return "ok"
 
         handle = await engine.start(blueprint(step("nosy")), {"x": 1})

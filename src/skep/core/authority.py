@@ -41,6 +41,8 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "start_task": {"start_task": "run agent"},
     "dispatch_attempt": {
         "dispatch_attempt": _TASK,
+        "set_prompt": _TASK,
+        "bake_worker_system_prompt": _TASK,
         "claim": _WORK,
         "renew": _WORK,
         "release": _WORK,

@@ -193,7 +193,7 @@ def _complete_unusual(
     """An attempt that ends with open questions, as a work item, or under a verdict from above."""
     closed = close_questions(task, at, "settled")
     verdict = task.verdict
-    if verdict is None or (failure is not None and failure.reason == "cancelled"):
+    if verdict is None:
         return (*closed, *_complete(task, failure, at, delivered))
     return (*closed, *_overridden(task, verdict, at))
 

@@ -1,6 +1,6 @@
 """The token-guarded verbs on sessions and tasks (the reference's engine API, DESIGN section 5).
 
-Each takes the transport form of a capability first and is checked by the gate before anything else.
+Each takes a capability first and is checked by the gate before anything else.
 """
 
 from __future__ import annotations
@@ -8,26 +8,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
+
 from skep import values
 from skep.core import events as ev
 from skep.core import outcomes, transitions
-from skep.core.outputs import OutputEvent
+from skep.core.outputs import Final, Inline, OutputEvent
 from skep.core.roles import PUBLISHED_GATE, Role
-from skep.core.tasks import SETTLED, TaskState
+from skep.core.tasks import TaskState
 from skep.core.tokens import TokenRecord
-from skep.core.transitions import Failure
-from skep.engine.dispatch import SHUTDOWN, Job
-from skep.engine.guarded import Guarded
-from skep.engine.history import output_tail, settled_task
-from skep.engine.question_acts import seconds
+from skep.engine.history import output_tail
+from skep.engine.performing import Performing
+from skep.engine.question_acts import LOOK_SECONDS, seconds
+from skep.engine.replies import Replies
+from skep.engine.task_guard import MAX_ID, is_at_rest
 from skep.errors import (
-    DispatchFailed,
+    AttemptEnded,
     InvalidTransition,
     LimitExceeded,
     NotRegistered,
+    PollTimeout,
     RoleViolation,
     TaskNotFound,
-    TokenTaskMismatch,
+    TokenNotFound,
 )
 from skep.ids import new_id, new_nonce
 
@@ -35,13 +38,14 @@ if TYPE_CHECKING:
     from skep.engine.plan import Route
     from skep.engine.tokens import Bearer
 
-
 MAX_TTL = 10 * 365 * 24 * 3600.0
 """Seconds that a session's token may live."""
 
 
-class Acts(Guarded):
+class Acts(Performing):
     """Sessions and tasks as methods; a base of `Engine`, which has the rest."""
+
+    replies: Replies
 
     async def attach(
         self, operator_id: str, role: Role, *, ttl: float = 3600.0, max_uses: int | None = None
@@ -82,12 +86,16 @@ class Acts(Guarded):
         Raises:
             NotRegistered: no such agent, or not one of the worker's run.
             SpawnDepthExceeded, LimitExceeded: the bounds of DESIGN section 5.
+            BadValue: a directive that cannot be recorded.
         """
-        record = self.verify_token(token, "start_task")
+        values.check_text(agent, "agent", MAX_ID)
+        record = await self.admit(token, "start_task", agent=agent)
         route = self._route(agent, record.run_id)
         data = values.encode(directive, self.limits, where="directive")
+        log = self._log(record)
+        if record.run_id is None:
+            self._check_room(log)
         task_id = new_id("T-")
-        log = f"run:{record.run_id}" if record.run_id else self._session_log(record)
         event = transitions.create_task(
             self.ledger.state,
             task_id=task_id,
@@ -95,7 +103,7 @@ class Acts(Guarded):
             at=self.ledger.now(),
             run_id=record.run_id,
             session_id=log.removeprefix("session:") if record.run_id is None else None,
-            directive=self.ledger.store(data, log, task_id),
+            directive=self.ledger.store(data, log, task_id, "input"),
             parent=record.task_id,
             retry=route.retry,
             timeout_ms=route.timeout_ms,
@@ -106,51 +114,58 @@ class Acts(Guarded):
         return task_id
 
     async def dispatch_attempt(self, token: Bearer, task_id: str) -> outcomes.DispatchOutcome:
-        """Run the next attempt of a started task to its end.
+        """Run the next attempt of a started task: to its end, or until it waits for an answer.
+
+        While the run is paused, this waits. A suspended attempt goes on in the background; `poll_task` follows it.
 
         Raises:
             DispatchFailed: the worker could not be started, failed, or left no final.
             InvalidTransition: the task is not pending.
         """
-        self.verify_token(token, "dispatch_attempt", task_id)
-        task = transitions.get_task(self.ledger.state, task_id)
+        _, task = await self._open_task(token, "dispatch_attempt", task_id)
         if task.step_key is not None:
             raise InvalidTransition(
                 f"task {task_id} is a step of its flow", fix="the run dispatches it itself"
             )
+        await self._until_not_paused(task)
         route = self._route(task.agent, task.run_id)
         self.commit_to(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
-        performing = self.background.run(self._perform(self._job(task, route)))
-        return await asyncio.shield(performing)
+        return await self._outcome(task, self._job(task, route))
 
-    async def read_task_state(self, token: Bearer, task_id: str) -> TaskState:
-        """A snapshot of a task, settled ones included."""
-        if task_id in self.ledger.state.tasks:
-            self.verify_token(token, "read_task_state", task_id)
-            return self.ledger.state.tasks[task_id].snapshot()
-        return await self._settled_task(token, task_id)
+    async def read_task_state(self, token: Bearer, task_id: str, *, run_id: str | None = None) -> TaskState:
+        """A snapshot of a task, settled ones included.
 
-    async def poll_task(self, token: Bearer, task_id: str, hold: float = 0.0) -> TaskState:
-        """A task once it has settled or is suspended; waits up to `hold` seconds for that.
+        A settled task is looked for in the run `run_id`, else where the token can know of it, else in the store's
+        newest runs.
+
+        Raises:
+            TaskNotFound: no such task.
+        """
+        _, task = await self._admit_task(token, "read_task_state", task_id, run_id)
+        return task.snapshot()
+
+    async def poll_task(
+        self, token: Bearer, task_id: str, hold: float = 0.0, *, run_id: str | None = None
+    ) -> TaskState:
+        """A task once it has settled or is suspended; waits up to `hold` seconds for that, 0 not at all.
 
         Raises:
             PollTimeout: it goes on.
             TaskNotFound: no such task.
         """
         patience = seconds(hold, "hold") or 0.0
-        await self.admit(token, "poll_task", task_id)
+        _, task = await self._admit_task(token, "poll_task", task_id, run_id)
+        if patience == 0.0 or is_at_rest(task):
+            return task.snapshot()
         tasks = self.ledger.state.tasks
-
-        def rests() -> bool:
-            task = tasks.get(task_id)
-            return task is None or task.status == "suspended" or task.status in SETTLED
-
-        if not rests():
-            if patience == 0.0:
-                return tasks[task_id].snapshot()
-            await self.ledger.waiters.until(task_id, rests, patience)
+        if tasks.get(task_id) is not task:
+            return await self._poll_elsewhere(task, patience)
+        await self.ledger.waiters.until(
+            task_id, lambda: is_at_rest(task) or tasks.get(task_id) is not task, patience
+        )
+        rested = task.snapshot()
         await self.ledger.flushed()
-        return await self.read_task_state(token, task_id)
+        return rested
 
     async def cancel_task(self, token: Bearer, task_id: str) -> None:
         """Cancel a task: its token ends at once, its worker is ended, nothing more from it counts.
@@ -158,67 +173,70 @@ class Acts(Guarded):
         Raises:
             InvalidTransition: it has settled.
         """
-        self.verify_token(token, "cancel_task", task_id)
-        task = transitions.get_task(self.ledger.state, task_id)
-        driver = self.drivers.get(task.run_id) if task.run_id else None
-        if driver is not None:
-            driver.cancel_task(task)
-        else:
-            self.commit_to(task.log, transitions.cancel_task(task, self.ledger.now()))
-            job = self._session_jobs.get(task_id)
-            if job is not None:
-                self.dispatcher.end(job, "cancelled")
+        _, task = await self._open_task(token, "cancel_task", task_id)
+        self._end_task(task)
         await self.ledger.flushed()
-
-    def fetch_prompt(self, token: Bearer, task_id: str) -> str:
-        """The prompt of the task's live attempt, for its own worker.
-
-        Raises:
-            TaskNotFound: the task has no live attempt.
-        """
-        self.verify_token(token, "fetch_prompt", task_id)
-        task = transitions.get_task(self.ledger.state, task_id)
-        job = self.find_job(task)
-        if job is None:
-            raise TaskNotFound(f"task {task_id} has no live attempt")
-        given = values.decode(job.data)
-        return given if isinstance(given, str) else job.data.decode()
 
     async def submit_output(self, token: Bearer, task_id: str, attempt: int, event: OutputEvent) -> None:
         """Record an output of the task's live attempt; returns when it is durable.
 
+        The same result again, because its reply was lost, is answered again and changes nothing.
+
         Raises:
             AttemptEnded: the attempt is not the live one (R-once).
+            BadValue, BadFileRef, LimitExceeded: the output cannot be recorded.
         """
-        self.verify_token(token, "emit_output", task_id)
-        task = self.ledger.state.tasks.get(task_id)
-        transitions.check_live(task, attempt)
-        job = self.find_job(transitions.get_task(self.ledger.state, task_id))
-        if job is None or job.channel is None:
-            raise TaskNotFound(f"task {task_id} has no live attempt")
-        job.channel.emit(event)
-        await self.ledger.flushed()
+        await self._submit(token, "submit_output", task_id, attempt, event)
 
-    async def output_tail(self, token: Bearer, task_id: str, attempt: int) -> list[OutputEvent]:
+    async def post_result(self, token: Bearer, task_id: str, value: Any, *, ok: bool = True) -> None:
+        """Submit the result of the task's live attempt: `submit_output` of a `final`."""
+        final = Final(Inline(Raw(values.encode(value, self.limits, where="result"))), ok)
+        await self._submit(token, "post_result", task_id, None, final)
+
+    async def output_tail(
+        self, token: Bearer, task_id: str, attempt: int, *, run_id: str | None = None
+    ) -> list[OutputEvent]:
         """The recorded outputs of one attempt, oldest first."""
-        state = await self.read_task_state(token, task_id)
+        _, task = await self._admit_task(token, "output_tail", task_id, run_id)
         await self.ledger.flushed()
-        return await output_tail(self.ledger.journal, state.log, task_id, attempt)
+        return await output_tail(self.ledger.journal, task.log, task_id, attempt)
 
     # -- inside --------------------------------------------------------------------------------
 
-    _session_jobs: dict[str, Job]
-
-    async def _settled_task(self, token: Bearer, task_id: str) -> TaskState:
-        """A task that has left memory: only its log still knows whose child it was."""
-        record = self.verify_token(token, "read_task_state")
+    async def _submit(
+        self, token: Bearer, act: str, task_id: str, attempt: int | None, event: OutputEvent
+    ) -> None:
+        try:
+            await self.admit(token, act, task_id)
+            self._accept(token, task_id, attempt, event)
+        except (TokenNotFound, AttemptEnded):
+            if self.replies.find(token, task_id, attempt, event) is None:
+                raise
         await self.ledger.flushed()
-        settled = await settled_task(self.ledger.journal, self._log(record), task_id)
-        if record.task_id is not None and (settled is None or settled.parent != record.task_id):
-            raise TokenTaskMismatch(record.task_id, task_id)
-        if settled is None:
-            raise TaskNotFound(f"no task {task_id}")
-        return settled
+
+    def _accept(self, token: Bearer, task_id: str, attempt: int | None, event: OutputEvent) -> None:
+        task = self.ledger.state.tasks.get(task_id)
+        number = task.attempt if attempt is None and task is not None else attempt or 0
+        transitions.check_live(task, number)
+        job = self.find_job(task) if task is not None else None
+        if job is None:
+            raise AttemptEnded(f"task {task_id} has no live attempt")
+        reply = self.replies.find(token, task_id, number, event)
+        if reply is None or reply.recorded is not job.last_final:
+            self.dispatcher.channel(job).emit(event)
+            self.replies.note(token, task_id, number, event, job.last_final)
+
+    async def _poll_elsewhere(self, task: TaskState, patience: float) -> TaskState:
+        """A task of a run that another process owns, or nobody: its log says what becomes of it."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + patience
+        while not is_at_rest(task):
+            left = due - loop.time()
+            if left <= 0:
+                raise PollTimeout(f"task {task.id} is {task.status} after {patience} s")
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+            task = await self._recorded_task(task.log, task.id) or task
+        return task
 
     def _route(self, agent: str, run_id: str | None) -> Route:
         """A worker starts only agents of its own run; a session those that are registered."""
@@ -228,62 +246,18 @@ class Acts(Guarded):
             raise NotRegistered(f"worker not registered: {agent}")
         return route
 
-    def _job(self, task: TaskState, route: Route) -> Job:
-        assert task.directive is not None  # noqa: S101 - start_task gave it
-        data = values.canonical(self.ledger.value(task.directive, task.id))
-        driver = self.drivers.get(task.run_id) if task.run_id else None
-        if driver is not None:
-            return driver.attempts.job(task, route, data)
-        job = self._session_jobs[task.id] = Job(task, route, data)
-        return job
-
-    async def _perform(self, job: Job) -> outcomes.DispatchOutcome:
-        """Execute and settle, whether or not the caller still waits or the worker ever ends."""
-        task = job.task
-        given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        job.stuck = lambda _: given_up.set_result(None)
-        executing = asyncio.get_running_loop().create_task(self.dispatcher.execute(job))
-        await asyncio.wait({executing, given_up}, return_when=asyncio.FIRST_COMPLETED)
-        failure = executing.result() if executing.done() else job.end_failure()
-        if job.cancel.reason == SHUTDOWN:
-            raise InvalidTransition(f"the engine closed under task {task.id}")
-        final = job.last_final
-        value = self.ledger.value(final.content, task.id) if final is not None else None
-        self._settle(job, failure)
-        await self.ledger.flushed()
-        return _outcome(task, transitions.judge(failure, final), value)
-
-    def find_job(self, task: TaskState) -> Job | None:
-        driver = self.drivers.get(task.run_id) if task.run_id else None
-        return driver.attempts.jobs.get(task.id) if driver is not None else self._session_jobs.get(task.id)
-
-    def _settle(self, job: Job, failure: Failure | None) -> None:
-        driver = self.drivers.get(job.task.run_id) if job.task.run_id else None
-        if driver is not None:
-            driver.attempts.settle(job, failure)
-            return
-        self._session_jobs.pop(job.task.id, None)
-        self.commit_to(job.task.log, self.dispatcher.settle_events(job, failure))
-
-    def _session_log(self, record: TokenRecord) -> str:
-        if record.session_id is not None:
-            return f"session:{record.session_id}"
-        task = self.ledger.state.tasks.get(record.task_id or "")
-        if task is None:
-            raise TaskNotFound("the worker's task has settled")
-        return task.log
+    def _check_room(self, log: str) -> None:
+        """As a run, a session has at most `max_open_tasks` open tasks."""
+        tasks, limit = self.ledger.state.tasks, self.limits.max_open_tasks
+        if len(tasks) >= limit and sum(task.log == log for task in tasks.values()) >= limit:
+            raise LimitExceeded("max_open_tasks", limit, where=log)
 
     def _log(self, record: TokenRecord) -> str:
-        return f"run:{record.run_id}" if record.run_id else self._session_log(record)
-
-
-def _outcome(task: TaskState, failure: Failure | None, value: Any) -> outcomes.DispatchOutcome:
-    if task.status == "cancelled":
-        return outcomes.Cancelled()
-    if task.status == "timeout":
-        return outcomes.Timeout()
-    if failure is None:
-        return outcomes.Pass(value)
-    if failure.reason == "blocked":
-        return outcomes.Blocked(value)
-    raise DispatchFailed(f"dispatch failed: {failure.message}", where=f"task {task.id}")
+        if record.run_id is not None:
+            return f"run:{record.run_id}"
+        if record.task_id is not None:
+            return transitions.get_task(self.ledger.state, record.task_id).log
+        if record.session_id is None:
+            raise TaskNotFound("the bearer has neither a session nor a task")
+        self.dispatcher.tokens.logs.check_owned(record)
+        return f"session:{record.session_id}"

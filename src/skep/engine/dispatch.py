@@ -130,12 +130,15 @@ class Dispatcher:
             channel = job.channel = Channel(self, job.task, job.work_dir)
         return channel
 
-    def channel(self, job: Job) -> Channel:
-        """Where the outputs of an attempt come in; an outside worker's may come before `execute` has begun."""
-        channel = job.channel
-        if channel is None:
-            channel = job.channel = Channel(self, job.task, job.work_dir)
-        return channel
+    async def given(self, job: Job) -> Ctx:
+        """What an attempt starts from, as of now; an offered one was offered with what its layers made of it."""
+        task = job.task
+        ctx = self._ctx(job, self.channel(job))
+        item = self.ledger.state.questions.get(task.work or "")
+        if item is not None:
+            offered = await self.questions.value(item.question, item.log)
+            ctx = ctx.replace(prompt=offered["prompt"], system=offered["system"])
+        return await self._left_for(task, ctx)
 
     def time(self, job: Job) -> None:
         """Let the deadline of an attempt come; it stands still while the task is suspended."""
@@ -205,6 +208,9 @@ class Dispatcher:
         task = job.task
         if job.backing is not None:
             ctx = ctx.replace(operator=await self.backends.info(job.backing, task.agent, job.cancel))
+        return await self._left_for(task, ctx)
+
+    async def _left_for(self, task: TaskState, ctx: Ctx) -> Ctx:
         answers = {
             key: await self.questions.value(asked.answer, task.log)
             for key, asked in (task.asks or {}).items()

@@ -10,7 +10,6 @@ from skep.core.state import NEVER
 from skep.core.tokens import TokenRecord
 
 if TYPE_CHECKING:
-    from skep.core.tasks import TaskState
     from skep.engine.background import Background
     from skep.engine.dispatch import Dispatcher
     from skep.engine.ledger import Ledger
@@ -42,7 +41,6 @@ class Guarded:
         run: str | None = None,
         agent: str | None = None,
         seat: str | None = None,
-        settled: TaskState | None = None,
     ) -> TokenRecord:
         """Check that the bearer may perform `act`; a token that another process made is looked up first.
 
@@ -53,7 +51,7 @@ class Guarded:
             return OWNER
         tokens = self.dispatcher.tokens
         await tokens.known(token)
-        return tokens.check(token, act, task_id, run=run, agent=agent, seat=seat, settled=settled)
+        return tokens.check(token, act, task_id, run=run, agent=agent, seat=seat)
 
     def commit_to(self, log: str, events: Sequence[ev.Event]) -> None:
         """Commit events to a log, through its run's driver if it has one, and begin what follows."""

@@ -300,6 +300,7 @@ class RunActs(Guarded):
             state.end_attempt(task)
             del state.tasks[task.id]
             self.ledger.release(task.id)
+            self.ledger.waiters.wake(task.id)
         self.ledger.forget(f"run:{run_id}")
 
     # -- inside --------------------------------------------------------------------------------
