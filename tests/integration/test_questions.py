@@ -132,6 +132,31 @@ def test_three_lanes_ask_and_are_answered_in_any_order_across_two_restarts(tmp_p
     assert run(finish(run_id, keys["a"])) == ["A", "B", "C"]
 
 
+def test_questions_that_one_commit_brought_are_read_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    flow = {
+        "kind": "fanout",
+        "items": path("$.names"),
+        "bind": path("$.name"),
+        "body": {"kind": "ask", "question": path("$.name"), "audience": "senior", "out": path("$.answer")},
+        "out": path("$.answers"),
+    }
+
+    async def main():
+        async with Engine.open(url) as engine, Engine.open(url, recover="none") as reader:
+            names = [f"n{index}" for index in range(300)]
+            handle = await engine.start(blueprint([flow]), {"names": names})
+            await handle.until_suspended()
+            reads, read = [], reader.journal.read
+            reader.journal.read = lambda *args: reads.append(args) or read(*args)
+            assert [question.question for question in await reader.list_questions()] == names
+            await engine.resume(None, (await reader.list_questions())[7].key, "done")
+            assert [question.question for question in await reader.list_questions()] == names[:7] + names[8:]
+            assert len(reads) == 3
+
+    run(main())
+
+
 def test_an_interrupted_attempt_finds_what_was_answered_and_stays_suspended_until_then(tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
     calls = []

@@ -7,6 +7,8 @@ an owner the message waits, and the next owner takes it first (DESIGN section 7,
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -72,6 +74,17 @@ class Elsewhere:
         if not isinstance(event, ev.QuestionAsked):
             raise ResumeKeyNotFound(f"no question {entry.key}")
         return question_of(event)
+
+    async def read_all(self, entries: Iterable[Entry]) -> list[QuestionState]:
+        """The questions that entries in the directory's order point to; what one commit brought is read at once."""
+        found: list[QuestionState] = []
+        for (log, _), together in groupby(entries, key=lambda entry: (entry.log, entry.position)):
+            versions = [entry.version for entry in together]
+            first, wanted = versions[0], frozenset(versions)
+            events = await self._journal.read(log, first - 1, versions[-1] - first + 1)
+            asked = (recorded.event for recorded in events if recorded.version in wanted)
+            found += [question_of(event) for event in asked if isinstance(event, ev.QuestionAsked)]
+        return found
 
     async def ended(self, key: str) -> Ended | None:
         """How a question of an open run ended; null when it is open or unknown."""

@@ -16,7 +16,7 @@ from skep.engine.asks import read_audience
 from skep.engine.elsewhere import Delivered, Elsewhere
 from skep.engine.guarded import OWNER, Guarded
 from skep.engine.questions import Ask, answer_of
-from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout, ResumeKeyNotFound
+from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout
 from skep.flow.waiting import SIGNAL_NAME
 
 if TYPE_CHECKING:
@@ -147,13 +147,11 @@ class QuestionActs(Guarded):
         log = f"run:{run_id}" if run_id is not None else None
         while page := await self.ledger.journal.list_entries("question", log=log, after=after):
             after = page[-1].position
-            for entry in page:
-                try:
-                    question = await self.elsewhere.read(entry)
-                except ResumeKeyNotFound:
-                    continue  # it has ended since it was listed
-                if permits(record, ACTS["list_questions"], _facts(question)):
-                    found.append(await self._shown(question, who))
+            found += [
+                await self._shown(question, who)
+                for question in await self.elsewhere.read_all(page)
+                if permits(record, ACTS["list_questions"], _facts(question))
+            ]
         return found
 
     async def signal(self, token: Bearer | None, run_id: str, name: str, value: Any = None) -> Delivered:
