@@ -7,7 +7,24 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from skep.cli import demo, doctor, events, lint, new, ps, resume, run, schema, show, token
+from skep.cli import (
+    answer,
+    cancel,
+    demo,
+    doctor,
+    events,
+    lint,
+    new,
+    ps,
+    questions,
+    resume,
+    run,
+    schema,
+    show,
+    signals,
+    tail,
+    token,
+)
 from skep.cli.reader import ReaderGone
 
 _EPILOG = (
@@ -67,6 +84,11 @@ COMMANDS = {
     "ps": ps.ps,
     "show": show.show,
     "events": events.events,
+    "tail": tail.tail,
+    "questions": questions.questions,
+    "answer": answer.answer,
+    "signal": signals.signal,
+    "cancel": cancel.cancel,
     "lint": lint.lint,
     "schema": schema.schema,
     "doctor": doctor.doctor,

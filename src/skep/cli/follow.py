@@ -5,52 +5,113 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skep.cli import exits
 from skep.cli.json_out import print_json
 from skep.cli.reader import stdout_failed
-from skep.cli.report import print_run
+from skep.cli.report import print_run, print_suspended
+from skep.cli.terminal import is_interactive
 from skep.cli.view.audience import Audience, audience
 
 if TYPE_CHECKING:
+    from skep.cli.asking import Asking
     from skep.cli.interrupts import Interrupts
+    from skep.engine.engine import Engine
     from skep.engine.handle import RunHandle
+    from skep.engine.info import RunInfo
     from skep.flow.nodes import Node
 
 
-async def follow(
-    handle: RunHandle, flow: Node, interrupts: Interrupts, *, as_json: bool, since: int = 0
-) -> int:
-    """Show the run until it has ended, then say what came of it; returns the exit code.
+class Following:
+    """One run, its watcher and, at a terminal, who is asked its questions."""
 
-    Lines are written for what happened from `since` on (milliseconds since the epoch). With `as_json` all
-    that is shown on the way goes to stderr, and only where that is a terminal.
-    """
-    stream = sys.stderr if as_json else sys.stdout
-    async with audience(flow, stream, since=since, only_terminal=as_json) as watcher:
-        interrupts.attach(handle, watcher)
-        pump = asyncio.ensure_future(_pump(handle, watcher)) if watcher is not None else None
+    def __init__(self, engine: Engine, handle: RunHandle, store: str | None) -> None:
+        self._engine = engine
+        self._handle = handle
+        self._store = store
+        self._over = asyncio.ensure_future(handle.wait())
+        self._watcher: Audience | None = None
+        self._asking: Asking | None = None
+        self._seen = 0
+
+    async def follow(self, flow: Node, interrupts: Interrupts, *, as_json: bool, since: int = 0) -> int:
+        """Show the run until it has ended, or nobody here can answer what it waits for; returns the exit code.
+
+        Lines are written for what happened from `since` on (milliseconds since the epoch). With `as_json` all
+        that is shown on the way goes to stderr, and only where that is a terminal; nothing is asked.
+        """
+        stream = sys.stderr if as_json else sys.stdout
+        async with audience(flow, stream, since=since, only_terminal=as_json) as watcher:
+            self._watcher = watcher
+            if watcher is not None and not as_json and is_interactive():
+                from skep.cli.asking import Asking
+
+                self._asking = Asking(self._engine, self._handle.id, self._store, self._over, watcher)
+            interrupts.attach(self._handle, watcher)
+            info = await self._until_rest()
+            if info.status == "suspended" and watcher is not None:
+                async for item in self._engine.run_events(info.run_id, after=self._seen):
+                    watcher.take(item)
+                watcher.suspended()
         try:
-            info = await handle.wait()
+            await self._tell(info, as_json=as_json)
+        except OSError as error:
+            stdout_failed(error)
+        return exits.of_status(info.status)
+
+    async def _until_rest(self) -> RunInfo:
+        """The run when it has ended, or is suspended with nobody here to ask."""
+        pump = asyncio.ensure_future(self._pump()) if self._watcher is not None else None
+        try:
+            while not self._over.done():
+                await self._news()
+                moved = self._asking is not None and await self._asking.put_all()
+                if not moved and not self._over.done() and (info := await self._suspended()) is not None:
+                    return info
+            info = await self._over
             if pump is not None:
                 await pump
+            return info
         finally:
+            self._over.cancel()
             if pump is not None:
                 await _end(pump)
-    try:
-        print_json(info.to_dict()) if as_json else print_run(info)
-    except OSError as error:
-        stdout_failed(error)
-    return exits.of_status(info.status)
+
+    async def _news(self) -> None:
+        """Wait until the run has ended or is suspended, or there is somebody to be asked."""
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._handle.until_suspended())]
+        if self._asking is not None:
+            waiting.append(asyncio.ensure_future(self._asking.news.wait()))
+        await asyncio.wait({self._over, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            await _end(one)
+
+    async def _suspended(self) -> RunInfo | None:
+        """The run as it is recorded, if that is suspended."""
+        await self._engine.ledger.flushed()
+        info = await self._engine.get_run(self._handle.id)
+        return info if info.status == "suspended" else None
+
+    async def _pump(self) -> None:
+        async for item in self._handle.events(streams=True):
+            self._seen = item.get("version", self._seen)
+            if self._watcher is not None:
+                self._watcher.take(item)
+            if self._asking is not None:
+                self._asking.take(item)
+
+    async def _tell(self, info: RunInfo, *, as_json: bool) -> None:
+        if as_json:
+            print_json(info.to_dict())
+        elif info.status == "suspended":
+            found = await self._engine.list_questions(run_id=info.run_id)
+            print_suspended(info.run_id, found, self._handle.awaited_signals(), self._store)
+        else:
+            print_run(info)
 
 
-async def _pump(handle: RunHandle, watcher: Audience) -> None:
-    async for item in handle.events(streams=True):
-        watcher.take(item)
-
-
-async def _end(pump: asyncio.Future[None]) -> None:
-    pump.cancel()
+async def _end(task: asyncio.Future[Any]) -> None:
+    task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await pump
+        await task

@@ -35,11 +35,29 @@ def read_input(pairs: list[str], json_source: str | None) -> dict[str, Any]:
         if key in seen:
             raise BadValue("given twice", where=f"--input {key}", fix="give it once")
         seen.add(key)
-        found[key] = _parse(text, f"--input {key}")
+        found[key] = parse_value(text, f"--input {key}")
     try:
         return values.decode(values.encode(found, where="--input"))
     except BadValue as error:
         raise BadValue(error.what, where=error.where, fix=error.fix or "give text in UTF-8") from error
+
+
+def read_value(given: str, where: str) -> Any:
+    """A value as JSON where it parses, else as text: `given` itself, `@FILE`, or `-` for stdin.
+
+    Raises:
+        BadValue: not UTF-8.
+        ConfigError: the file cannot be read.
+        LimitExceeded: too big or too deep.
+    """
+    if given != "-" and not given.startswith("@"):
+        return parse_value(given, where)
+    data = _read(given.removeprefix("@"), where)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise BadValue(f"byte {error.start} is not UTF-8", where=where, fix="write it in UTF-8") from error
+    return parse_value(text.removesuffix("\n"), where)
 
 
 def _decoded(data: bytes, where: str) -> Any:
@@ -75,15 +93,16 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
         seen.add(key)
 
 
-def _parse(text: str, where: str) -> Any:
+def parse_value(text: str, where: str) -> Any:
+    """JSON where it parses, else the text."""
     try:
         return values.decode_untrusted(text, where=where)
     except BadValue:
         return text
 
 
-def _read_json_object(source: str) -> dict[str, Any]:
-    where = "--input-json"
+def _read(source: str, where: str) -> bytes:
+    """What is in a file, or `-` for stdin."""
     limit = DEFAULT_LIMITS.max_value_bytes
     try:
         if source == "-":
@@ -93,10 +112,15 @@ def _read_json_object(source: str) -> dict[str, Any]:
                 data = file.read(limit + 1)
     except OSError as error:
         problem = f"{source}: {error.strerror or error}"
-        raise ConfigError(problem, where=where, fix="name a JSON file, or - for stdin") from error
+        raise ConfigError(problem, where=where, fix="name a file, or - for stdin") from error
     if len(data) > limit:
         raise LimitExceeded("max_value_bytes", limit, where=where)
-    value = _decoded(data, f"{where} {source}")
+    return data
+
+
+def _read_json_object(source: str) -> dict[str, Any]:
+    where = "--input-json"
+    value = _decoded(_read(source, where), f"{where} {source}")
     if not isinstance(value, dict):
         raise BadValue("the input is not a JSON object", where=where, fix=OBJECT)
     return msgspec.convert(value, dict[str, Any])

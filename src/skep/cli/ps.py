@@ -13,7 +13,14 @@ from skep.cli.text import duration, visible
 if TYPE_CHECKING:
     from skep.engine.info import RunInfo
 
-COLORS = {"done": "green", "failed": "red", "timeout": "red", "running": "cyan", "interrupted": "yellow"}
+COLORS = {
+    "done": "green",
+    "failed": "red",
+    "timeout": "red",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "suspended": "yellow",
+}
 
 
 def ps(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, cast
 
-from skep.cli.json_out import json_text, print_json, reserved
-from skep.cli.text import visible
+from skep.cli.json_out import print_json, reserved
+from skep.cli.text import in_short, visible
 from skep.errors import SkepError
 
 if TYPE_CHECKING:
     from skep.engine.info import RunInfo
+    from skep.engine.question_acts import OpenQuestion
 
 ROWS_SHOWN = 20
 KEY_SHOWN = 30
@@ -64,6 +65,19 @@ def print_run(info: RunInfo) -> None:
     sys.stdout.flush()
 
 
+def print_suspended(
+    run_id: str, questions: Sequence[OpenQuestion], signals: Sequence[str], store: str | None
+) -> None:
+    """What a suspended run waits for, each with the command that gives it, and how to go on."""
+    from skep.cli.commands import command
+    from skep.cli.questions import told
+
+    lines = [f"{run_id} is suspended: what is left waits for an answer from outside", *told(questions, store)]
+    lines += [command(store, "signal", run_id, name) for name in signals]
+    sys.stdout.write("\n".join((*lines, f"then: {command(store, 'resume', run_id)}")) + "\n")
+    sys.stdout.flush()
+
+
 def result_lines(result: Any, width: int = VALUE_SHOWN) -> list[str]:
     """A result for people: an object as rows, each cut to a line of `width` characters."""
     if not isinstance(result, dict):
@@ -77,4 +91,4 @@ def result_lines(result: Any, width: int = VALUE_SHOWN) -> list[str]:
 
 
 def _value(value: Any, room: int) -> str:
-    return visible(value if isinstance(value, str) else json_text(value), room)
+    return in_short(value, room)

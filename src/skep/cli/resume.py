@@ -1,4 +1,4 @@
-"""`skep resume`: go on with a run whose host died."""
+"""`skep resume`: go on with a run that was suspended, or whose host died."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
-    """Go on with an interrupted run where it was."""
+    """Go on with an interrupted or suspended run where it was."""
     import asyncio
     import time
 
@@ -24,7 +24,7 @@ def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
 
 
 async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bool, since: int) -> int:
-    from skep.cli.follow import follow
+    from skep.cli.follow import Following
     from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
     from skep.errors import InvalidTransition
@@ -38,7 +38,8 @@ async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bo
                 raise InvalidTransition(error.what, fix=f"skep show {report.ended.run_id}") from error
             report.run_id = handle.id
             flow = await flow_of(engine, handle.id)
-            return await follow(handle, flow, interrupts, as_json=as_json, since=since)
+            following = Following(engine, handle, store)
+            return await following.follow(flow, interrupts, as_json=as_json, since=since)
 
 
 async def flow_of(engine: Engine, run_id: str) -> Node:

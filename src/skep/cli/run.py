@@ -61,7 +61,7 @@ async def _run(
     *,
     as_json: bool,
 ) -> int:
-    from skep.cli.follow import follow
+    from skep.cli.follow import Following
     from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
     from skep.errors import BlueprintError
@@ -76,7 +76,8 @@ async def _run(
             except BlueprintError as error:
                 raise _placed(error, loaded, file) from error
             report.run_id = handle.id
-            return await follow(handle, loaded.blueprint.flow, interrupts, as_json=as_json)
+            following = Following(engine, handle, store)
+            return await following.follow(loaded.blueprint.flow, interrupts, as_json=as_json)
 
 
 def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:

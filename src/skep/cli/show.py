@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from skep.cli.options import Json, RunId, Store
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ def show(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
 
 async def _show(run_id: str, store: str | None, as_json: bool) -> None:
     from skep.cli.json_out import print_json
+    from skep.cli.questions import told
     from skep.cli.report import print_run
     from skep.cli.store import open_engine
+    from skep.engine.info import ENDED
 
     async with open_engine(store) as engine:
         info = await engine.get_run(run_id)
@@ -36,7 +40,10 @@ async def _show(run_id: str, store: str | None, as_json: bool) -> None:
             return
         if info.steps <= STEPS_FOLDED:
             await _print_tree(engine, info)
+        found = await engine.list_questions(run_id=info.run_id) if info.status not in ENDED else []
     print_run(info)
+    for line in told(found, store):
+        typer.echo(line)
 
 
 async def _print_tree(engine: Engine, info: RunInfo) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 # C0, DEL and C1 drive a terminal; line separators and bidirectional overrides make it lie; UTF-8 has no
 # form for a lone surrogate.
@@ -51,3 +53,24 @@ def duration(milliseconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def names_of(audience: Iterable[str]) -> str:
+    """Whom a question is for.
+
+    >>> names_of(["role:senior", "principal:alice", "seat:desk"])
+    'senior or alice or seat:desk'
+    """
+    return " or ".join(name.removeprefix("role:").removeprefix("principal:") for name in audience)
+
+
+def addressed(audience: Iterable[str]) -> str:
+    """The same in a sentence, harmless and short."""
+    return f"for {visible(names_of(audience), 80)}"
+
+
+def in_short(value: Any, limit: int = 160) -> str:
+    """Any value in one line."""
+    from skep.cli.json_out import json_text
+
+    return visible(value if isinstance(value, str) else json_text(value), limit)

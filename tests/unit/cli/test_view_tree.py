@@ -10,9 +10,9 @@ from skep.cli.view.tree import Tree, status_line
 OUTLINE = Spot(
     "",
     children=[
-        Spot("inventory", "inventory", is_step=True),
-        Spot("files", "files (fanout)", children=[Spot("files/lint", "lint", is_step=True)]),
-        Spot("report", "report", is_step=True),
+        Spot("inventory", "inventory", is_leaf=True),
+        Spot("files", "files (fanout)", children=[Spot("files/lint", "lint", is_leaf=True)]),
+        Spot("report", "report", is_leaf=True),
     ],
 )
 

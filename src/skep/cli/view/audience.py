@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ class Audience(Protocol):
 
     def stopping(self) -> None:
         """Ctrl-C was taken: say that the workers are being ended."""
+        ...
+
+    def suspended(self) -> None:
+        """Nobody here follows the run any longer: what is left of it waits for somebody outside."""
+        ...
+
+    def paused(self) -> AbstractContextManager[None]:
+        """While the block lasts the terminal is somebody else's."""
         ...
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, TextIO
 
 from rich.console import Console, Group
@@ -32,9 +32,10 @@ class LiveTree:
         self._unicode = self._console.encoding.startswith("utf")
         self._view = RunView()
         self._tree = Tree(outline(flow), unicode=self._unicode)
-        self._live = Live(console=self._console, auto_refresh=False)
+        self._live = self._new_live()
         self._hint = "Ctrl-C cancels"
         self._gone = False
+        self._paused = False
 
     def take(self, item: dict[str, Any]) -> None:
         self._view.apply(item)
@@ -42,9 +43,24 @@ class LiveTree:
     def stopping(self) -> None:
         self._hint = "cancelling; Ctrl-C again stops hard"
 
+    def suspended(self) -> None:
+        self._view.status = "suspended"
+        self._hint = ""
+
+    @contextlib.contextmanager
+    def paused(self) -> Generator[None]:
+        self.close()
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+            self._live = self._new_live()  # the old one would draw over what was written meanwhile
+            self.open()
+
     def draw(self) -> None:
         """Draw the run as it stands; a terminal that has gone is drawn on no more, and the run goes on."""
-        if not self._gone:
+        if not self._gone and not self._paused:
             try:
                 self._draw()
             except OSError as error:
@@ -62,8 +78,14 @@ class LiveTree:
             self.draw()
             await asyncio.sleep(FRAME)
 
+    def _new_live(self) -> Live:
+        return Live(console=self._console, auto_refresh=False)
+
     def open(self) -> None:
-        self._live.start()
+        try:
+            self._live.start()
+        except OSError as error:
+            self._give_up(error)
 
     def close(self) -> None:
         """Leave the last state standing and give the terminal back."""

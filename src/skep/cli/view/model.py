@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from skep.cli.text import in_short
+
 _LANE = re.compile(r"\[\d+\]")
 _ENDS = {
     "task_pass": "done",
@@ -15,6 +17,9 @@ _ENDS = {
     "task_timeout": "timeout",
     "task_cancelled": "cancelled",
 }
+ASKED: Final = frozenset(("question_asked", "senior_queried"))
+ANSWERED: Final = frozenset(("question_answered", "senior_answered"))
+_NODE_ENDS = ANSWERED | {"timer_fired", "question_closed"}
 
 NOTES = 1_000
 """Notes kept for lanes and for attempts that are not durable yet; the oldest go first."""
@@ -22,17 +27,22 @@ TASK_ENDED: Final = frozenset(_ENDS.values())
 
 
 class TaskView(Struct, kw_only=True):
-    """One task: `waiting running retrying`, then `done failed timeout cancelled`. Times are milliseconds."""
+    """One task: `waiting running retrying suspended`, then `done failed timeout cancelled`. Times are milliseconds.
+
+    A flow's `ask` (`suspended`) and its `wait` for a time (`timer`) look like one, too.
+    """
 
     id: str
     agent: str
     key: str
     state: str = "waiting"
     attempt: int = 0
+    live: bool = False
     since: int = 0
     ended: int | None = None
     retry_at: int | None = None
     note: str | None = None
+    due: int | None = None
     problem: str | None = None
 
     @property
@@ -52,6 +62,7 @@ class PlaceView(Struct):
     """All tasks of one place in the flow (a step key without its lane numbers)."""
 
     agent: str
+    is_step: bool = True
     ended: dict[str, int] = field(default_factory=dict)
     open: dict[str, TaskView] = field(default_factory=dict)
     last: TaskView | None = None
@@ -73,6 +84,7 @@ class RunView:
         self.finished: int | None = None
         self.now = 0
         self.cancelling: str | None = None
+        self.signals: set[str] = set()
         self.places: dict[str, PlaceView] = {}
         self._open: dict[str, TaskView] = {}
         self._notes: dict[str, str] = {}
@@ -98,7 +110,7 @@ class RunView:
 
     @property
     def ended(self) -> int:
-        return sum(sum(place.ended.values()) for place in self.places.values())
+        return sum(sum(place.ended.values()) for place in self.places.values() if place.is_step)
 
     def _run_item(self, kind: str, item: dict[str, Any]) -> None:
         if kind == "run_started":
@@ -108,6 +120,27 @@ class RunView:
             self.cancelling = item["reason"]
         elif kind == "run_finished":
             self.status, self.finished = item["status"], item["at"]
+            for task in [task for task in self._open.values() if task.state == "timer"]:
+                self._end(task, "cancelled", item)  # no event tells of a timer that is wanted no more
+        elif kind in ASKED and "step_key" in item:
+            self._node(item["key"], "ask", item["step_key"], "suspended", item)
+        elif kind == "timer_started":
+            self._node(f"timer {item['key']}", "wait", item["key"], "timer", item)
+        elif kind in _NODE_ENDS:
+            task = self._open.get(f"timer {item['key']}" if kind == "timer_fired" else item["key"])
+            if task is not None:
+                self._end(task, _node_end(item), item)
+        elif kind == "signal_received":
+            self.signals.add(item["name"])
+
+    def _node(self, node_id: str, agent: str, key: str, state: str, item: dict[str, Any]) -> None:
+        """A node of the flow waits for something outside."""
+        task = TaskView(id=node_id, agent=agent, key=key, state=state, since=item["at"])
+        if state == "suspended":
+            task.note = f"{item['key']}  {in_short(item['question'], 80)}"
+        task.due = item.get("due")
+        place = self.places.setdefault(_LANE.sub("", key), PlaceView(agent, is_step=False))
+        place.open[node_id] = place.last = self._open[node_id] = task
 
     def _task_item(self, kind: str, item: dict[str, Any]) -> TaskView | None:
         if kind == "task_created":
@@ -121,12 +154,17 @@ class RunView:
             self._end(task, _ENDS[kind], item)
         elif kind == "task_attempt_started":
             task.state, task.attempt, task.since = "running", item["attempt"], item["at"]
-            task.retry_at = None
+            task.live, task.retry_at = True, None
             self._note(task, self._notes.get(f"{task.id} {task.attempt}"))
         elif kind == "task_attempt_completed":
             self._attempt_completed(task, item)
         elif kind == "task_attempt_interrupted":
-            task.state, task.problem = "waiting", "interrupted"
+            task.live, task.problem = False, "interrupted"
+            task.state = "suspended" if task.state == "suspended" else "waiting"
+        elif kind == "task_suspended":
+            task.state, task.note = "suspended", item["key"]
+        elif kind == "task_resumed":
+            task.state, task.note = "running" if task.live else "waiting", None
         return task
 
     def _created(self, item: dict[str, Any]) -> TaskView:
@@ -171,7 +209,7 @@ class RunView:
 
     def _note(self, task: TaskView, note: str | None) -> None:
         """What one step of a lane says tells its next ones apart from those of other lanes."""
-        if note is not None:
+        if note is not None and task.state != "suspended":
             task.note = note
             if lane := _lane_of(task.key):
                 self._keep(lane, note)
@@ -181,6 +219,12 @@ class RunView:
         self._notes[key] = note
         if len(self._notes) > NOTES:
             del self._notes[next(iter(self._notes))]
+
+
+def _node_end(item: dict[str, Any]) -> str:
+    if item["kind"] == "question_closed":
+        return "timeout" if item["reason"] == "timeout" else "cancelled"
+    return "done"
 
 
 def _note_of(kind: str, item: dict[str, Any]) -> str | None:

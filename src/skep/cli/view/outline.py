@@ -7,26 +7,30 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 
 from skep.flow import keys
-from skep.flow.nodes import Branch, Fanout, Loop, Node, Parallel, Seq, Step, Switch, Try
+from skep.flow.nodes import Ask, Branch, Fanout, Loop, Node, Parallel, Seq, Step, Switch, Try, Wait
 
 SPOTS_SHOWN = 300
 """Places of a flow that an outline holds; the counts below the tree cover all of them."""
 
 
 class Spot(Struct):
-    """A place in the flow; `key` is its step key without lane numbers, an empty `label` shows no line."""
+    """A place in the flow; `key` is its step key without lane numbers, an empty `label` shows no line.
+
+    A leaf is a step, or a node that waits for something outside: for `signal`, if it says so.
+    """
 
     key: str
     label: str = ""
-    is_step: bool = False
+    is_leaf: bool = False
+    signal: str | None = None
     children: list[Spot] = field(default_factory=list["Spot"])
 
-    def steps(self) -> Iterator[Spot]:
-        """Every step in it, in document order."""
-        if self.is_step:
+    def leaves(self) -> Iterator[Spot]:
+        """Every leaf in it, in document order."""
+        if self.is_leaf:
             yield self
         for child in self.children:
-            yield from child.steps()
+            yield from child.leaves()
 
 
 class _Room:
@@ -48,7 +52,10 @@ def _spot(node: Node, key: str, room: _Room) -> Spot | None:
         return None
     room.left -= 1
     if isinstance(node, Step):
-        return Spot(key, _step_label(node), is_step=True)
+        return Spot(key, _step_label(node), is_leaf=True)
+    if isinstance(node, Ask | Wait):
+        signal = node.signal if isinstance(node, Wait) else None
+        return Spot(key, _label(node) + (f" {signal}" if signal else ""), is_leaf=True, signal=signal)
     children = [spot for body, at in _bodies(node, key) if (spot := _spot(body, at, room)) is not None]
     if not children:
         return None

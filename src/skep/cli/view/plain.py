@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
 from skep.cli.reader import stdout_failed
-from skep.cli.text import duration, visible
-from skep.cli.view.model import TASK_ENDED, RunView, TaskView
+from skep.cli.text import addressed, duration, in_short, visible
+from skep.cli.view.model import ANSWERED, ASKED, TASK_ENDED, RunView, TaskView
 
 
 class Lines:
@@ -25,6 +26,12 @@ class Lines:
     def stopping(self) -> None:
         self._write("cancelling, waiting for the workers")
 
+    def suspended(self) -> None:
+        pass
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def _write(self, text: str | None) -> None:
         if text is None or self._stream is None:
             return
@@ -38,7 +45,9 @@ class Lines:
 
 def line(view: RunView, item: dict[str, Any], task: TaskView | None) -> str | None:
     """The line for an item that `view` has just taken in, or `None` when it says nothing new."""
-    text = _task_line(item, task) if task is not None else _run_line(view, item)
+    text = _outside_line(item, task) or (
+        _task_line(item, task) if task is not None else _run_line(view, item)
+    )
     if text is None:
         return None
     since = duration(view.now - view.started) if view.started is not None else ""
@@ -53,6 +62,26 @@ def _run_line(view: RunView, item: dict[str, Any]) -> str | None:
         return f"run {view.run_id} goes on"
     if kind == "run_cancel_requested":
         return f"cancelling: {visible(item['reason'])}"
+    return None
+
+
+def _outside_line(item: dict[str, Any], task: TaskView | None) -> str | None:
+    """What is waited for from outside, and what has come."""
+    kind, key = item["kind"], visible(str(item.get("key")))
+    if kind in ASKED:
+        who = visible(task.name if task is not None else item.get("step_key") or "")
+        verb = "waits" if item["what"] == "work" else "asks"
+        return f"{who} {verb} {addressed(item['audience'])}: {in_short(item['question'])} ({key})"
+    if kind in ANSWERED:
+        return f"{key} answered by {visible(item['by'])}"
+    if kind == "question_closed":
+        return f"{key} closed: {item['reason']}"
+    if kind == "timer_started":
+        return f"{key} waits for {duration(item['due'] - item['at'])}"
+    if kind == "timer_fired":
+        return f"{key} has waited"
+    if kind == "signal_received":
+        return f"signal {visible(item['name'])} from {visible(item['by'])}"
     return None
 
 

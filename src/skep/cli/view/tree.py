@@ -21,6 +21,7 @@ _GLYPHS = {
     "waiting": ("○", ".", ""),
     "suspended": ("◌", "?", "yellow"),
     "running": ("●", "*", "cyan"),
+    "timer": ("◷", "%", "cyan"),
     "retrying": ("↻", "~", "yellow"),
     "done": ("✓", "+", "green"),
     "failed": ("✗", "x", "red"),
@@ -28,7 +29,18 @@ _GLYPHS = {
     "cancelled": ("⊘", "-", "bright_black"),
     "interrupted": ("◌", "-", "yellow"),
 }
-_BY_URGENCY = ("running", "retrying", "waiting", "failed", "timeout", "cancelled", "done")
+_BY_URGENCY = (
+    "running",
+    "retrying",
+    "suspended",
+    "timer",
+    "waiting",
+    "failed",
+    "timeout",
+    "cancelled",
+    "done",
+)
+_SHOWN = frozenset(("running", "retrying", "suspended", "timer"))
 _LANES_SHOWN = (6, 4, 2, 1, 0)
 
 
@@ -52,7 +64,7 @@ class Tree:
         return [*found[: max(0, height - 1)], Text(f"  … {left} more lines", style="bright_black")]
 
     def _spot_lines(self, spot: Spot, view: RunView, now: int, lanes: int, depth: int) -> Iterator[Text]:
-        place = view.places.get(spot.key) if spot.is_step else None
+        place = view.places.get(spot.key) if spot.is_leaf else None
         state = self._state(spot, view)
         if view.finished is not None and state == "pending":
             return
@@ -71,8 +83,10 @@ class Tree:
 
     def _state(self, spot: Spot, view: RunView) -> str:
         states: set[str] = set()
-        for step in spot.steps():
-            place = view.places.get(step.key)
+        for leaf in spot.leaves():
+            place = view.places.get(leaf.key)
+            if leaf.signal in view.signals:
+                states.add("done")
             if place is not None:
                 states.update(place.ended)
                 states.update(task.state for task in place.open.values())
@@ -82,7 +96,7 @@ class Tree:
 
     def _unfinished(self, spot: Spot, view: RunView) -> bool:
         """Whether something of it has not been visited: a sequence between two steps is still running."""
-        return any(step.key not in view.places for step in spot.steps())
+        return any(leaf.key not in view.places and leaf.signal not in view.signals for leaf in spot.leaves())
 
     def _head(self, label: str, state: str, depth: int) -> Text:
         glyph, plain, style = _GLYPHS[state]
@@ -95,7 +109,7 @@ class Tree:
         return line
 
     def _lanes(self, place: PlaceView, now: int, lanes: int, depth: int) -> Iterator[Text]:
-        running = (task for task in place.open.values() if task.state in ("running", "retrying"))
+        running = (task for task in place.open.values() if task.state in _SHOWN)
         for task in islice(running, lanes):
             line = self._head(task.lane or "·", task.state, depth)
             self._add_task(line, task, now)
@@ -111,9 +125,11 @@ class Tree:
         line.append(f"  {duration((task.ended or now) - task.since):>6}", style="bright_black")
         if task.attempt > 1:
             line.append(f"  attempt {task.attempt}", style="yellow")
+        if task.state == "timer" and task.due is not None:
+            line.append(f"  goes on in {duration(task.due - now)}", style="bright_black")
         if task.state == "retrying" and task.retry_at is not None:
             line.append(f"  again in {duration(task.retry_at - now)}", style="yellow")
-        if task.problem and task.state != "running":
+        if task.problem and task.state not in ("running", "suspended"):
             problem = visible(task.problem.removeprefix(FUNCTION), 200)
             line.append(f"  {problem}", style="red" if task.ended else "yellow")
         elif task.note:
