@@ -14,6 +14,7 @@ from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, Outp
 from skep.engine.asks import Asks, read_audience
 from skep.engine.file_refs import take_in
 from skep.engine.output_types import check_output
+from skep.engine.own_acts import OwnActs
 from skep.engine.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
 from skep.journal.base import StreamItem
@@ -37,6 +38,7 @@ class Channel:
         "_closed",
         "_dispatcher",
         "_inline_bytes",
+        "_listens",
         "_streamed",
         "_task",
         "_work_dir",
@@ -53,11 +55,14 @@ class Channel:
         self._checkpoints = 0
         self._streamed = 0
         self._asks: Asks | None = None
+        self._listens = False
         self.delivered: Final | None = None
 
     def close(self) -> None:
         """The worker has ended; from here on only layers append."""
         self._closed = True
+        if self._listens:
+            self._dispatcher.ledger.waiters.wake(f"directives of {self._task.id}")
 
     def emit(self, event: OutputEvent) -> None:
         self.emit_many((event,))
@@ -161,9 +166,12 @@ class Channel:
 
     async def next_directive(self, after: int) -> Any:
         task, dispatcher = self._task, self._dispatcher
+        self._listens = True
         await dispatcher.ledger.waiters.until(
-            f"directives of {task.id}", lambda: len(task.directives) > after
+            f"directives of {task.id}", lambda: len(task.directives) > after or self._closed
         )
+        self._check_open()
+        await dispatcher.ledger.flushed()
         return await dispatcher.questions.value(task.directives[after], task.log)
 
     def last_final(self) -> tuple[Any, bool] | None:
@@ -171,6 +179,11 @@ class Channel:
         if final is None or type(final.content) is FileRef:
             return None
         return self._dispatcher.ledger.value(final.content, self._task.id), final.ok
+
+    def acts(self) -> OwnActs:
+        self._check_open()
+        dispatcher, nonce = self._dispatcher, self._task.nonce
+        return OwnActs(dispatcher.engine, dispatcher.tokens.grant(nonce or ""))
 
     def token(self) -> str:
         return self._dispatcher.tokens.worker_token(self._task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -31,6 +31,9 @@ from skep.errors import SkepError, WorkerCancelled, WorkerFailed
 from skep.flow.prompt import slots_for
 from skep.workers.base import CancelToken, Ctx, Previous, error_text
 from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel
+
+if TYPE_CHECKING:
+    from skep.engine.engine import Engine
 
 log = logging.getLogger("skep.engine")
 
@@ -89,6 +92,8 @@ class Dispatcher:
         self.subscriptions = subscriptions
         self.questions = questions
         self.backends = Backends(ledger)
+        self.engine: Engine
+        """Through which in-process workers act; the engine sets it."""
 
     async def execute(self, job: Job) -> Failure | None:
         """Start the worker through its layers, wait for its end; `None` when it did its work."""

@@ -24,9 +24,10 @@ from skep.engine.questions import Questions
 from skep.engine.replies import Replies
 from skep.engine.run import RunDriver
 from skep.engine.run_acts import RunActs
+from skep.engine.session_acts import SessionActs
+from skep.engine.session_watch import SessionWatch
 from skep.engine.subscriptions import Subscriptions
 from skep.engine.threadsafe import ThreadSafe
-from skep.engine.token_acts import TokenActs
 from skep.engine.token_inbox import TokenInbox
 from skep.engine.tokens import TokenOffice
 from skep.engine.verdict_acts import VerdictActs
@@ -45,7 +46,7 @@ from skep.limits import Limits
 log = logging.getLogger("skep.engine")
 
 
-class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, WorkActs, TokenActs):
+class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, WorkActs, SessionActs):
     """Runs Blueprints durably. `skep.Engine.open` makes one; every method belongs to its event loop."""
 
     def __init__(
@@ -62,6 +63,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self.dispatcher = Dispatcher(
             self.ledger, TokenOffice(self.ledger, ring), self.subscriptions, self.questions
         )
+        self.dispatcher.engine = self
         self.drivers: dict[str, RunDriver] = {}
         self.launchers = Launchers(journal, self.drivers)
         self.threadsafe: ThreadSafe
@@ -73,7 +75,9 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self._inbox = InboxPump(self)
         self.questions.work.channel_of = self._channel_of
         self.background = Background()
-        self.dispatcher.tokens.logs.on_owned = TokenInbox(self, self.background).start
+        self._token_inbox = TokenInbox(self, self.background)
+        self.sessions = SessionWatch(self.ledger, self._time_out_session)
+        self.dispatcher.tokens.logs.on_owned = self._log_owned
         self._open = False
 
     # -- life ----------------------------------------------------------------------------------
@@ -91,6 +95,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
             return
         self._open = False
         self.questions.stop()
+        self.sessions.stop()
         for job in tuple(self._session_jobs.values()):
             job.cancel.cancel(SHUTDOWN)
         try:
@@ -115,6 +120,11 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         if job is None:
             raise AttemptEnded(f"task {task.id} has no live attempt")
         return self.dispatcher.channel(job)
+
+    def _log_owned(self, name: str) -> None:
+        """This process owns the log of a session or login from here on: others may want something of it."""
+        self._token_inbox.start()
+        self._session_owned(name)
 
     def _task_told(self, task: TaskState) -> None:
         """A task was suspended, or its last question has ended."""

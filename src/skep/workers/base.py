@@ -11,13 +11,46 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
+from skep.core.outcomes import DispatchOutcome
 from skep.core.outputs import Final, OutputEvent
+from skep.core.tasks import TaskState
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.backends import NOBODY, OperatorInfo
 from skep.workers.cancel import CancelToken
 from skep.workers.completion import Completion, Outcome, error_text
 from skep.workers.join import JoinHandler
 from skep.workers.wrap import Post, wrap_join
+
+
+class OwnActs(Protocol):
+    """What a worker may do through the engine, under its attempt's own authority.
+
+    It may start only agents of its own run, and touch only tasks that it started: these end with the attempt.
+    """
+
+    async def start_task(self, agent: str, directive: Any) -> str:
+        """Open a child task; its id. Raises `NotRegistered`, `SpawnDepthExceeded`, `LimitExceeded`, `BadValue`."""
+        ...
+
+    async def dispatch_attempt(self, task_id: str) -> DispatchOutcome:
+        """Run a child's next attempt, to its end or until it asks. Raises `DispatchFailed`, `InvalidTransition`."""
+        ...
+
+    async def poll_task(self, task_id: str, hold: float) -> TaskState:
+        """A child once it has settled or is suspended. Raises `PollTimeout` after `hold` seconds."""
+        ...
+
+    async def read_task_state(self, task_id: str) -> TaskState:
+        """A snapshot of a child, settled or not."""
+        ...
+
+    async def cancel_task(self, task_id: str) -> None:
+        """End a child. Raises `InvalidTransition` when it has settled."""
+        ...
+
+    async def fetch_data(self, key: str) -> Any:
+        """A resource of the worker's run. Raises `ResourceNotFound`."""
+        ...
 
 
 class Attempt(Protocol):
@@ -86,6 +119,10 @@ class Attempt(Protocol):
 
     async def next_directive(self, after: int) -> Any:
         """The directive number `after` (from 0) that was injected into the task, once there is one."""
+        ...
+
+    def acts(self) -> OwnActs:
+        """What the worker may do with its own authority."""
         ...
 
     def token(self) -> str:
@@ -243,6 +280,7 @@ __all__ = [
     "Ctx",
     "JoinHandler",
     "Outcome",
+    "OwnActs",
     "Perform",
     "Performer",
     "Post",

@@ -9,6 +9,7 @@ from typing import Any
 from skep import values
 from skep.core.outputs import Final, Inline, OutputEvent
 from skep.errors import AttemptEnded, QuestionClosed
+from skep.testing.workers.acts import FakeActs
 from skep.workers.base import CancelToken, Ctx
 
 
@@ -18,7 +19,7 @@ class FakeAttempt:
     `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values,
     `asked` the questions. `answers` are given to questions in their order, `directives` by their number.
     `offered` are the seats and payloads of offers; `operator(attempt, payload)` works on them, without one
-    they wait for ever.
+    they wait for ever. `own_acts` has the children and the resources.
     """
 
     operator: Callable[[FakeAttempt, dict[str, Any]], object] | None = None
@@ -31,6 +32,7 @@ class FakeAttempt:
         self.outputs: list[OutputEvent] = []
         self.appended: list[tuple[OutputEvent, str]] = []
         self.checkpoints: list[Any] = []
+        self.own_acts = FakeActs()
         self.closed = False
         self._final: Final | None = None
 
@@ -78,6 +80,10 @@ class FakeAttempt:
         if self._final is None or not isinstance(self._final.content, Inline):
             return None
         return values.decode(self._final.content.value), self._final.ok
+
+    def acts(self) -> FakeActs:
+        self._check_open()
+        return self.own_acts
 
     def token(self) -> str:
         return "token"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
+from skep.core.outcomes import DispatchOutcome
 from skep.core.outputs import Artifact, Final, OutputEvent, Partial, Progress, inline
+from skep.core.tasks import TaskState
 from skep.errors import AttemptEnded, BadValue
 from skep.limits import Limits
 from skep.values import to_plain
@@ -198,20 +200,68 @@ class Invocation:
 
     def ask_and_wait(self, question: Any, **how: Any) -> Any:
         """As `ask`, for a sync function: its thread waits. Raises as `ask`; `AttemptEnded` when cancelled."""
+        return self.wait(self.ask(question, **how))
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """For a sync function: its thread waits for one of the async methods here, as in `wait(inv.fetch_data("k"))`.
+
+        Raises what the method raises; `AttemptEnded` when cancelled.
+        """
         if threading.get_ident() == self._thread:
-            raise BadValue("ask_and_wait would hold up the event loop", fix="await inv.ask(...)")
-        asking = asyncio.run_coroutine_threadsafe(self.ask(question, **how), self._loop)
-        self._ctx.cancel_token.on_cancel(lambda _reason: asking.cancel())
+            coroutine.close()
+            raise BadValue("waiting here would hold up the event loop", fix="await it")
+        waiting = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._ctx.cancel_token.on_cancel(lambda _reason: waiting.cancel())
         try:
-            return asking.result()
+            return waiting.result()
         except CancelledError:
-            raise AttemptEnded("the attempt was cancelled while it waited for an answer") from None
+            raise AttemptEnded("the attempt was cancelled while it waited") from None
 
     async def next_directive(self) -> Any:
         """The next thing that a senior injects into this task, as it comes."""
         directive = await self._ctx.channel.next_directive(self._heard)
         self._heard += 1
         return directive
+
+    async def fetch_data(self, key: str) -> Any:
+        """A resource of the run, left there by `set_resource`.
+
+        Raises:
+            ResourceNotFound: there is none by this key.
+        """
+        return await self._ctx.channel.acts().fetch_data(key)
+
+    async def start_task(self, agent: str, directive: Any = None) -> str:
+        """Open a child task for an agent of the same run; its id. It is cancelled when this attempt ends.
+
+        Raises:
+            NotRegistered: the run has no such agent.
+            SpawnDepthExceeded, LimitExceeded: too deep, or too many.
+            BadValue: a directive that cannot be recorded.
+        """
+        return await self._ctx.channel.acts().start_task(agent, to_plain(directive))
+
+    async def dispatch(self, task_id: str) -> DispatchOutcome:
+        """Run the next attempt of a child, to its end or until it waits for an answer (`Suspended`).
+
+        Raises:
+            DispatchFailed: its worker failed.
+            InvalidTransition: it is not pending.
+            TokenTaskMismatch: it is not a child of this task.
+        """
+        return await self._ctx.channel.acts().dispatch_attempt(task_id)
+
+    async def poll_task(self, task_id: str, hold: float = 0.0) -> TaskState:
+        """A child once it has settled or is suspended; raises `PollTimeout` after `hold` seconds."""
+        return await self._ctx.channel.acts().poll_task(task_id, hold)
+
+    async def read_task(self, task_id: str) -> TaskState:
+        """A child as it is now, settled or not."""
+        return await self._ctx.channel.acts().read_task_state(task_id)
+
+    async def cancel_task(self, task_id: str) -> None:
+        """End a child; raises `InvalidTransition` when it has settled."""
+        await self._ctx.channel.acts().cancel_task(task_id)
 
     @property
     def said_final(self) -> bool:
