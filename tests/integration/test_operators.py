@@ -9,6 +9,7 @@ import pytest
 from engines import Agents, blueprint, step
 from skep import Engine
 from skep.core.outputs import Progress, final
+from skep.core.questions import Answerer
 from skep.errors import (
     AttemptEnded,
     BadValue,
@@ -21,6 +22,7 @@ from skep.errors import (
     RoleViolation,
     RunFailed,
     ScopeViolation,
+    TokenExpired,
     TokenNotFound,
     TokenTaskMismatch,
     WorkHeld,
@@ -37,6 +39,11 @@ def seats(flow, *, name="red", **agent):
         agents=[{"name": "judge", "kind": "operator", "spec": {"operator_ref": name}, **agent}],
         operators=[{"name": "red"}, {"name": "blue"}],
     )
+
+
+def own_worker(run_id):
+    """Somebody with every role who works for the run."""
+    return Answerer(principal="w", roles=frozenset({"worker", "senior"}), run_id=run_id)
 
 
 JUDGED = [step("judge", "$.text")]
@@ -104,3 +111,506 @@ def test_an_item_is_listed_claimed_and_completed():
         ]
 
     working(test)
+
+
+async def token(engine, role="operator", *scopes, principal="anna"):
+    return (await engine.mint_token(principal, role, scopes=scopes or ["*"])).text
+
+
+def test_of_two_claims_at_once_one_wins():
+    async def test(engine):
+        _, item = await begin(engine)
+        anna, ben = await token(engine), await token(engine, principal="ben")
+        won = await asyncio.gather(
+            *(engine.claim(who, item.key) for who in (anna, ben)), return_exceptions=True
+        )
+        claims = [claim for claim in won if not isinstance(claim, Exception)]
+        refused = [error for error in won if isinstance(error, Exception)]
+        assert len(claims) == 1
+        assert [type(error) for error in refused] == [WorkHeld]
+        [held] = await engine.list_work()
+        assert held.holder in str(refused[0])
+
+    working(test)
+
+
+def test_a_takeover_ends_the_old_handle_at_once():
+    async def test(engine):
+        handle, item = await begin(engine)
+        anna, ben = await token(engine), await token(engine, principal="ben")
+        first = await engine.claim(anna, item.key)
+        assert await engine.fetch_prompt(first.handle, item.task_id) == "hello"
+        with pytest.raises(WorkHeld):
+            await engine.release(ben, item.key, 1)
+        second = await engine.takeover(ben, item.key)
+        assert second.generation == 2
+        with pytest.raises(TokenNotFound):
+            await engine.complete(first.handle, item.key, "old")
+        with pytest.raises(TokenNotFound):
+            await engine.fetch_prompt(first.handle, item.task_id)
+        for by, generation in ((anna, 1), (anna, 2), (ben, 1)):
+            with pytest.raises(WorkHeld):
+                await engine.renew(by, item.key, generation)
+        assert await engine.renew(second.handle, item.key, 2, lease=400) >= second.lease_until
+        await engine.complete(second.handle, item.key, "new")
+        assert (await handle.result())["out"] == "new"
+
+    working(test)
+
+
+def test_a_released_item_is_offered_again():
+    async def test(engine):
+        handle, item = await begin(engine)
+        anna = await token(engine)
+        first = await engine.claim(anna, item.key)
+        await engine.release(first.handle, item.key, first.generation)
+        [open_] = await engine.list_work(seat="red")
+        assert (open_.holder, open_.generation) == (None, 1)
+        for act in (engine.renew, engine.release):
+            with pytest.raises(WorkHeld, match="nobody holds"):
+                await act(anna, item.key, 1)
+        with pytest.raises(TokenNotFound):
+            await engine.emit(first.handle, item.key, final(1))
+        second = await engine.claim(anna, item.key)
+        await engine.release(anna, item.key, 2)
+        assert second.generation == 2
+        assert await engine.list_work(seat="blue") == []
+        assert await handle.until_suspended()
+
+    working(test)
+
+
+def test_a_lease_that_runs_out_offers_the_item_again():
+    clock = FakeClock()
+
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key, lease=10)
+        clock.advance(9_000)
+        assert await engine.renew(claimed.handle, item.key, 1, lease=10) == clock.now_ms() + 10_000
+        clock.advance(9_999)
+        assert (await engine.list_work())[0].holder == "owner"
+        clock.advance(1)
+        [item] = await engine.list_work()
+        assert (item.holder, item.generation) == (None, 1)
+        assert engine.stats()["work_leases_expired"] == 1
+        with pytest.raises(TokenNotFound):
+            await engine.complete(claimed.handle, item.key, "late")
+        second = await engine.claim(None, item.key)
+        clock.advance(1_000)
+        assert second.lease_until == clock.now_ms() - 1_000 + 300_000, "the default lease"
+        await engine.complete(second.handle, item.key, "in time")
+        assert (await handle.result())["out"] == "in time"
+        assert (await kinds(engine, handle.id)).count("work_released") == 1
+        assert clock.waiting == 0
+
+    working(test, clock=clock)
+
+
+def test_the_same_submit_again_is_answered_and_nothing_else_is_after_the_end():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(await token(engine), item.key)
+        await engine.complete(claimed.handle, item.key, [1])
+        await engine.complete(claimed.handle, item.key, [1])
+        for value, ok in (([2], True), ([1], False)):
+            with pytest.raises(TokenNotFound):
+                await engine.complete(claimed.handle, item.key, value, ok=ok)
+        assert (await handle.result())["out"] == [1]
+        await engine.complete(claimed.handle, item.key, [1])
+        with pytest.raises(TokenNotFound):
+            await engine.complete(claimed.handle, item.key, [2])
+        with pytest.raises(TokenNotFound):
+            await engine.emit(claimed.handle, item.key, Progress("more"))
+        with pytest.raises(TokenNotFound):
+            await engine.fetch_prompt(claimed.handle, item.task_id)
+        with pytest.raises(QuestionClosed, match="answered by anna"):
+            await engine.claim(None, item.key)
+        assert (await kinds(engine, handle.id)).count("worker_output") == 1
+
+    working(test)
+
+
+def test_outputs_come_by_the_handle_and_the_first_final_is_the_join():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        await engine.emit(claimed.handle, item.key, Progress("reading"))
+        live = engine.questions.work.channel(engine.ledger.state.questions[item.key])
+        with pytest.raises(AttemptEnded, match="last output"):
+            live.emit_many([final(1), final(2)])
+        await engine.submit_output(claimed.handle, item.task_id, 1, final({"n": 1}, ok=True))
+        with pytest.raises((AttemptEnded, TokenNotFound)):
+            await engine.submit_output(claimed.handle, item.task_id, 1, final({"n": 2}, ok=True))
+        with pytest.raises(AttemptEnded):
+            live.emit(final(2))
+        assert (await handle.result())["out"] == {"n": 1}
+
+    working(test)
+
+
+def test_a_result_that_cannot_be_recorded_leaves_the_item_open():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        for bad in (float("nan"), {1: 2}, b"x"):
+            with pytest.raises(BadValue):
+                await engine.complete(claimed.handle, item.key, bad)
+        await engine.complete(claimed.handle, item.key, "x" * 100_000)
+        assert (await handle.result())["out"] == "x" * 100_000
+
+    working(test)
+
+
+def test_an_answer_to_an_unclaimed_item_completes_it_and_a_claimed_one_is_held():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        with pytest.raises(WorkHeld, match="owner works on"):
+            await engine.resume(None, item.key, "no")
+        await engine.release(None, item.key, claimed.generation)
+        assert (await engine.resume(None, item.key, {"verdict": "pass"})).acted
+        assert (await handle.result())["out"] == {"verdict": "pass"}
+        [output] = [event async for event in engine.run_events(handle.id) if event["kind"] == "worker_output"]
+        assert output["by"] == "owner"
+        assert await engine.await_resume(None, item.key) == {"verdict": "pass"}
+
+    working(test)
+
+
+def test_who_holds_an_item_may_ask_and_the_deadline_stands_still():
+    clock = FakeClock()
+
+    async def test(engine):
+        handle, item = await begin(engine, timeout=10)
+        claimed = await engine.claim(None, item.key)
+        clock.advance(9_000)
+        key = await engine.ask(claimed.handle, item.key, "which one?")
+        assert key == f"R-senior-{item.task_id}"
+        assert engine.ledger.state.tasks[item.task_id].status == "suspended"
+        clock.advance(60_000)
+        with pytest.raises(MayNotAnswer):
+            engine.questions.answer(key, "mine", own_worker(handle.id))
+        await engine.resume(None, key, "the second")
+        assert await engine.await_resume(None, key) == "the second"
+        assert await engine.ask(claimed.handle, item.key, "which one?") == f"{key}-2"
+        await engine.resume(None, f"{key}-2", "still")
+        clock.advance(900)
+        await engine.complete(claimed.handle, item.key, "done")
+        assert (await handle.result())["out"] == "done"
+
+    working(test, clock=clock)
+
+
+def test_an_item_may_be_taken_up_days_after_it_was_offered():
+    clock = FakeClock()
+
+    async def test(engine):
+        handle, item = await begin(engine)
+        clock.advance(3 * 86_400_000)
+        claimed = await engine.claim(None, item.key)
+        await engine.emit(claimed.handle, item.key, Progress("at last"))
+        clock.advance(200_000)
+        await engine.renew(claimed.handle, item.key, 1)
+        clock.advance(200_000)
+        await engine.complete(claimed.handle, item.key, "done")
+        assert (await handle.result())["out"] == "done"
+
+    working(test, clock=clock)
+
+
+def test_a_deadline_ends_the_attempt_and_its_item():
+    clock = FakeClock()
+
+    async def test(engine):
+        handle, item = await begin(engine, timeout=10)
+        claimed = await engine.claim(None, item.key)
+        clock.advance(10_000)
+        with pytest.raises(TokenExpired):
+            await engine.complete(claimed.handle, item.key, "too late")
+        with pytest.raises(AttemptEnded):
+            await engine.complete(None, item.key, "too late")
+        with pytest.raises(RunFailed, match="no result within 10 s"):
+            await handle.result()
+        assert await engine.list_work() == []
+        with pytest.raises(QuestionClosed):
+            await engine.claim(None, item.key)
+
+    working(test, clock=clock)
+
+
+def test_a_blocked_completion_is_tried_again_under_a_new_key():
+    async def test(engine):
+        retry = {"max_attempts": 2, "on": ["blocked"], "backoff": {"initial": 0.01}}
+        handle, first = await begin(engine, retry=retry)
+        claimed = await engine.claim(None, first.key)
+        await engine.complete(claimed.handle, first.key, "cannot", ok=False)
+        [second] = await offered(engine)
+        assert second.key != first.key
+        assert (second.attempt, second.payload["attempt"], second.generation) == (2, 2, 0)
+        with pytest.raises(TokenNotFound):
+            await engine.complete(claimed.handle, second.key, "with the old handle")
+        again = await engine.claim(None, second.key)
+        await engine.complete(again.handle, second.key, "can")
+        assert (await handle.result())["out"] == "can"
+
+    working(test)
+
+
+def test_a_blocked_completion_without_a_retry_fails_the_step():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        await engine.complete(claimed.handle, item.key, {"verdict": "no"}, ok=False)
+        with pytest.raises(RunFailed, match="blocked"):
+            await handle.result()
+
+    working(test)
+
+
+@pytest.mark.parametrize("what", ["task", "run"])
+def test_cancelling_while_it_is_held_closes_the_item(what):
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        if what == "run":
+            await handle.cancel("enough")
+        else:
+            await engine.cancel_task(await token(engine), item.task_id)
+        with pytest.raises((TokenNotFound, AttemptEnded)):
+            await engine.complete(claimed.handle, item.key, 1)
+        with pytest.raises(RunFailed):
+            await handle.result()
+        assert await engine.list_work() == []
+        said = await kinds(engine, handle.id)
+        assert said.count("question_closed") == 1
+        assert not engine.ledger.state.handles
+        assert not engine.ledger.state.questions
+
+    working(test)
+
+
+def test_who_may_claim():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claim = engine.claim
+        with pytest.raises(ScopeViolation):
+            await claim(await token(engine, "operator", "seat:blue"), item.key)
+        with pytest.raises(ScopeViolation):
+            await claim(await token(engine, "operator", "run:run-other"), item.key)
+        with pytest.raises(ScopeViolation):
+            await claim(await token(engine, "operator", "verb:poll_task"), item.key)
+        for role in ("observer", "senior"):
+            with pytest.raises(RoleViolation):
+                await claim(await token(engine, role), item.key)
+        mine = await claim(await token(engine, "operator", "seat:red", "agent:judge"), item.key)
+        assert [seen.key for seen in await engine.list_work(await token(engine, "operator", "seat:red"))]
+        assert await engine.list_work(await token(engine, "operator", "seat:blue")) == []
+        assert await engine.list_work(await token(engine, "operator", "agent:echo")) == []
+        [seen] = await engine.list_work(mine.handle)
+        assert seen.key == item.key
+        with pytest.raises(MayNotAnswer):
+            await engine.takeover(mine.handle, item.key)
+        with pytest.raises(ResumeKeyNotFound):
+            await claim(None, "R-none")
+        with pytest.raises(LimitExceeded, match="max_work_lease"):
+            await engine.takeover(None, item.key, lease=1e9)
+        await engine.complete(mine.handle, item.key, 1)
+        assert (await handle.result())["out"] == 1
+
+    working(test)
+
+
+def test_a_handle_is_good_for_its_own_item_only_and_a_question_is_no_work():
+    flow = {
+        "kind": "parallel",
+        "branches": {
+            "a": step("judge", "$.text"),
+            "b": step("judge", "$.text"),
+            "c": {
+                "kind": "ask",
+                "question": {"op": "lit", "value": "?"},
+                "audience": "seat:red",
+                "out": {"op": "path", "at": "$.x"},
+            },
+        },
+        "join": "all",
+        "out": {"op": "path", "at": "$.all"},
+    }
+
+    async def test(engine):
+        await engine.start(seats(flow), GIVEN)
+        one, two = await offered(engine, 2)
+        claimed = await engine.claim(None, one.key)
+        await engine.claim(None, two.key)
+        for act in (
+            engine.complete(claimed.handle, two.key, 1),
+            engine.emit(claimed.handle, two.key, final(1)),
+        ):
+            with pytest.raises(TokenTaskMismatch):
+                await act
+        [question] = [found for found in await engine.list_questions() if found.what == "ask"]
+        with pytest.raises(BadValue, match="not a work item"):
+            await engine.claim(None, question.key)
+
+    working(test)
+
+
+def test_an_operator_ref_must_be_declared_and_nobody_need_be_there():
+    """Rows 26 and 27 of the reference's table: 27 differs, a seat without anybody waits."""
+
+    async def test(engine):
+        with pytest.raises(BlueprintError) as error:
+            await engine.start(seats(JUDGED, name="rde"))
+        [problem] = error.value.problems
+        assert (problem.code, problem.place) == ("E-OPERATOR-REF", "agents[0].spec.operator_ref")
+        assert "red" in (problem.fix or "")
+        with pytest.raises(BlueprintError):
+            await engine.start(blueprint(JUDGED, agents=[{"name": "judge", "kind": "operator"}]))
+        handle, _ = await begin(engine)
+        assert await handle.until_suspended()
+
+    working(test)
+
+
+def test_a_run_is_suspended_only_while_nothing_else_goes_on():
+    flow = {
+        "kind": "parallel",
+        "branches": {"a": step("judge", "$.text"), "b": step("gate")},
+        "join": "all",
+        "out": {"op": "path", "at": "$.all"},
+    }
+
+    async def main():
+        async with Engine.open("memory:") as engine:
+            agents = Agents(engine)
+            handle = await engine.start(seats(flow), GIVEN)
+            [item] = await offered(engine)
+            await agents.started.wait()
+            assert (await engine.get_run(handle.id)).status == "running"
+            agents.release.set()
+            assert await handle.until_suspended()
+            claimed = await engine.claim(None, item.key)
+            assert (await engine.get_run(handle.id)).status == "suspended"
+            await engine.complete(claimed.handle, item.key, 1)
+            await handle.result()
+
+    run(main())
+
+
+def test_an_item_survives_a_close_and_its_handle_stays_good(tmp_path):
+    url, clock = f"sqlite:///{tmp_path}/s.db", FakeClock()
+
+    async def first(engine):
+        handle, item = await begin(engine)
+        return handle.id, await engine.claim(None, item.key, lease=10)
+
+    async def second(engine):
+        handle = await engine.resume_run(run_id)
+        [item] = await offered(engine)
+        assert (item.key, item.holder, item.generation) == (claimed.key, "owner", 1)
+        assert item.lease_until == clock.now_ms() + 300_000, "nobody could renew meanwhile"
+        await engine.complete(claimed.handle, claimed.key, "after all")
+        assert (await handle.result())["out"] == "after all"
+        said = await kinds(engine, run_id)
+        assert said.count("task_attempt_started") == said.count("question_asked") == 1
+        assert "task_attempt_interrupted" not in said
+
+    run_id, claimed = working(first, url, clock=clock)
+    clock.advance(3_600_000)
+    working(second, url, clock=clock, recover="none")
+
+
+def test_a_result_that_was_recorded_before_the_host_died_counts(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def first(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        engine.drivers[handle.id].attempts.settle = lambda *_: None
+        await engine.complete(claimed.handle, item.key, "kept")
+        return handle.id
+
+    async def second(engine):
+        handle = await engine.resume_run(run_id)
+        assert (await handle.result())["out"] == "kept"
+        assert (await kinds(engine, run_id)).count("question_asked") == 1
+
+    run_id = working(first, url)
+    working(second, url, recover="none")
+
+
+def test_from_another_process_everything_goes_through_the_store(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def test(owner):
+        async with Engine.open(url, recover="none") as other:
+            handle, item = await begin(owner, [step("judge", "$.text"), step("judge", "$.text", "$.two")])
+            [seen] = await offered(other)
+            assert (seen.key, seen.payload, seen.seat) == (item.key, item.payload, "red")
+            anna, ben = await token(other), await token(other, principal="ben")
+            claimed = await other.claim(anna, item.key, lease=20)
+            assert claimed.payload == item.payload
+            assert (claimed.generation, claimed.attempt) == (1, 1)
+            [held] = await other.list_work()
+            assert (held.holder, held.generation) == ("anna", 1)
+            for refused in (
+                other.claim(ben, item.key),
+                other.renew(ben, item.key, 1),
+                other.renew(anna, item.key, 2),
+                other.resume(None, item.key, "x"),
+                owner.claim(None, item.key),
+            ):
+                with pytest.raises(WorkHeld):
+                    await refused
+            assert await other.renew(claimed.handle, item.key, 1, lease=400) > claimed.lease_until
+            await other.emit(claimed.handle, item.key, Progress("half"))
+            await other.release(anna, item.key, 1)
+            with pytest.raises(TokenNotFound):
+                await other.complete(claimed.handle, item.key, "gone")
+            again = await other.claim(anna, item.key)
+            taken = await other.takeover(ben, item.key)
+            assert (again.generation, taken.generation) == (2, 3)
+            with pytest.raises(TokenNotFound):
+                await other.complete(again.handle, item.key, "old")
+            assert (await other.complete(taken.handle, item.key, {"n": 1})).acted
+            with pytest.raises(TokenNotFound):
+                await other.complete(taken.handle, item.key, {"n": 2})
+            with pytest.raises(QuestionClosed):
+                await other.claim(anna, item.key)
+            [second] = await offered(other)
+            last = await other.claim(ben, second.key)
+            with pytest.raises(TokenTaskMismatch):
+                await other.complete(last.handle, item.key, 2)
+            await other.complete(last.handle, second.key, 2)
+            assert await handle.result() == {**GIVEN, "out": {"n": 1}, "two": 2}
+
+    working(test, url)
+
+
+def test_without_an_owner_a_result_waits_and_a_claim_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def first(engine):
+        handle, item = await begin(engine)
+        return handle.id, await engine.claim(None, item.key)
+
+    async def second(engine):
+        with pytest.raises(InvalidTransition, match="skep resume"):
+            await engine.takeover(None, claimed.key)
+        with pytest.raises(InvalidTransition, match="no living process"):
+            await engine.renew(claimed.handle, claimed.key, 1)
+        assert not (await engine.complete(claimed.handle, claimed.key, "while away")).acted
+        handle = await engine.resume_run(run_id)
+        assert (await handle.result())["out"] == "while away"
+
+    run_id, claimed = working(first, url)
+    working(second, url, recover="none")
+
+
+def test_a_prompt_above_the_bound_of_questions_is_offered_all_the_same():
+    async def test(engine):
+        _, item = await begin(engine, given={"text": "x" * 2_000_000})
+        assert len(item.payload["prompt"]) == 2_000_000
+
+    working(test, limits=Limits(max_question_bytes=1_000))

@@ -86,10 +86,15 @@ class EngineState(Struct, kw_only=True):
             return self.tokens.get(nonce)
         task = self.tasks[task_id]
         run = self.runs.get(task.run_id) if task.run_id else None
+        expire_at = task.deadline or task.started_at + WORKER_TOKEN_MS
+        if task.work is not None and task.deadline is None:
+            # Somebody may take it up days after it was offered.
+            claim = self.questions[task.work].claim
+            expire_at = max(expire_at, claim.lease_until if claim is not None else 0)
         return TokenRecord(
             role="worker",
             agent_id=f"worker-of-{task_id}",
-            expire_at=task.deadline or task.started_at + WORKER_TOKEN_MS,
+            expire_at=expire_at,
             task_id=task_id,
             run_id=task.run_id,
             parent=run.nonce if run is not None else None,

@@ -76,15 +76,9 @@ class Elsewhere:
         return question_of(event)
 
     async def read_all(self, entries: Iterable[Entry]) -> list[QuestionState]:
-        """The questions that entries in the directory's order point to; what one commit brought is read at once."""
-        found: list[QuestionState] = []
-        for (log, _), together in groupby(entries, key=lambda entry: (entry.log, entry.position)):
-            versions = [entry.version for entry in together]
-            first, wanted = versions[0], frozenset(versions)
-            events = await self._journal.read(log, first - 1, versions[-1] - first + 1)
-            asked = (recorded.event for recorded in events if recorded.version in wanted)
-            found += [question_of(event) for event in asked if isinstance(event, ev.QuestionAsked)]
-        return found
+        """The questions that entries in the directory's order point to."""
+        events = await self._events(entries)
+        return [question_of(event) for event in events if isinstance(event, ev.QuestionAsked)]
 
     async def ended(self, key: str) -> Ended | None:
         """How a question of an open run ended; null when it is open or unknown."""
@@ -167,10 +161,8 @@ class Elsewhere:
         after = 0
         while page := await self._journal.list_entries("handle", log=log, after=after):
             after = page[-1].position
-            for entry in page:
-                event = await self.event(entry)
-                if isinstance(event, ev.WorkClaimed):
-                    found[event.key] = event
+            events = await self._events(page)
+            found |= {event.key: event for event in events if isinstance(event, ev.WorkClaimed)}
         return found
 
     async def event(self, entry: Entry) -> ev.AnyEvent | None:
@@ -179,6 +171,16 @@ class Elsewhere:
         return found[0].event if found else None
 
     # -- inside --------------------------------------------------------------------------------
+
+    async def _events(self, entries: Iterable[Entry]) -> list[ev.AnyEvent]:
+        """The events that entries in the directory's order point to; what one commit brought is read at once."""
+        found: list[ev.AnyEvent] = []
+        for (log, _), together in groupby(entries, key=lambda entry: (entry.log, entry.position)):
+            versions = [entry.version for entry in together]
+            first, wanted = versions[0], frozenset(versions)
+            events = await self._journal.read(log, first - 1, versions[-1] - first + 1)
+            found += [recorded.event for recorded in events if recorded.version in wanted]
+        return found
 
     async def _check_unclaimed(self, item: QuestionState) -> None:
         claim = (await self.claims(item.log)).get(item.key)

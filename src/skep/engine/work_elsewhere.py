@@ -18,7 +18,6 @@ from skep.errors import (
     AttemptEnded,
     InvalidTransition,
     QuestionError,
-    ResumeKeyNotFound,
     TokenNotFound,
     TokenTaskMismatch,
     WorkHeld,
@@ -27,7 +26,6 @@ from skep.errors import (
 if TYPE_CHECKING:
     from skep.core.outputs import OutputEvent
     from skep.engine.ledger import Ledger
-    from skep.journal.base import Entry
 
 
 class WorkElsewhere:
@@ -47,13 +45,10 @@ class WorkElsewhere:
         after = 0
         while page := await self._journal.list_entries("question", after=after):
             after = page[-1].position
-            for entry in page:
-                item = self._state.questions.get(entry.key)
-                if item is None:
-                    item = await self._read(entry)
-                    item = _with_claim(item, claims.get(entry.key)) if item is not None else None
-                if item is not None and item.what == "work":
-                    found.append(item)
+            for item in await self._elsewhere.read_all(page):
+                if item.what == "work":
+                    here = self._state.questions.get(item.key)
+                    found.append(here or _with_claim(item, claims.get(item.key)))
         return found
 
     async def item(self, key: str) -> QuestionState:
@@ -166,12 +161,6 @@ class WorkElsewhere:
         return WorkHeld(
             f"the process that runs work item {key} has refused this", fix="see what it has logged"
         )
-
-    async def _read(self, entry: Entry) -> QuestionState | None:
-        try:
-            return await self._elsewhere.read(entry)
-        except ResumeKeyNotFound:
-            return None  # it has ended since it was listed
 
 
 def _with_claim(item: QuestionState, event: ev.WorkClaimed | None) -> QuestionState:
