@@ -19,11 +19,17 @@ RESUME_KEY = "R-"
 
 
 def id_source() -> Callable[[str], str]:
-    """A generator of ids, unique in this process and decorrelated between processes.
+    """A generator of ids, unique in this process and decorrelated between processes, forked ones included.
 
     A counter that starts at a random 63-bit number: ids of one process sort by age, and never run over.
     """
     numbers = count(secrets.randbits(63))
+
+    def begin_anew() -> None:
+        nonlocal numbers
+        numbers = count(secrets.randbits(63))
+
+    os.register_at_fork(after_in_child=begin_anew)
 
     def new_id(prefix: str) -> str:
         return "%s%016x" % (prefix, next(numbers))  # noqa: UP031 - quicker than an f-string here
