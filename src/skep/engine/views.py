@@ -12,7 +12,8 @@ from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, FileRef, Final, Inline, file_fields
 from skep.journal.base import Journal, Recorded, StreamItem
 
-_SECRET = frozenset({"nonce", "handle", "launcher", "parent"})
+_SECRET = frozenset({"nonce", "handle", "launcher"})
+_TOKEN_EVENTS = (ev.SessionAttached, ev.TokenMinted)
 
 
 class EventView:
@@ -99,9 +100,10 @@ def show_stream(item: StreamItem) -> dict[str, Any]:
 def _plain_fields(event: ev.Event, hidden: Collection[str]) -> dict[str, Any]:
     """The event's own fields, without what is absent, what `hidden` names, and what keys a capability."""
     shown: dict[str, Any] = {"kind": event.__struct_config__.tag}
+    secret = _SECRET | {"parent"} if isinstance(event, _TOKEN_EVENTS) else _SECRET
     for name in event.__struct_fields__:
         value = getattr(event, name)
-        if value is not None and name not in hidden and name not in _SECRET:
+        if value is not None and name not in hidden and name not in secret:
             shown[name] = msgspec.to_builtins(value)
     return shown
 
