@@ -62,6 +62,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Tokens of sessions and logins in memory."""
     token_depth: int = 16
     """How often a token may be narrowed from one that was narrowed."""
+    ended_sessions: int = 1_000
+    """Sessions whose end is remembered without a look into the store."""
     heartbeat_interval: float = 300.0
     heartbeat_miss_threshold: int = 3
     """Heartbeats that a session may miss before it is detached."""

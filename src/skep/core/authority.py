@@ -54,7 +54,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
     "query_senior": {"query_senior": _TASK},
     "mark_pass": {"mark_pass": _TASK},
     "mark_blocked": {"mark_blocked": _TASK},
-    "attach_session": {"attach": "seat"},
+    "attach_session": {"attach": "seat", "attach_with": "seat", "attach_with_ids": "seat"},
     "detach_session": {"detach": "seat"},
     "heartbeat": {"heartbeat": "seat"},
     "poll_task": {"poll_task": _TASK, "await_resume": _TASK, "list_work": _WORK},

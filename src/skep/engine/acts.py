@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from skep import values
-from skep.core import events as ev
 from skep.core import outcomes, transitions
 from skep.core.outputs import Final, Inline, OutputEvent
-from skep.core.roles import PUBLISHED_GATE, Role
 from skep.core.tasks import TaskState
 from skep.core.tokens import TokenRecord
 from skep.engine.history import output_tail
@@ -28,7 +26,6 @@ from skep.errors import (
     LimitExceeded,
     NotRegistered,
     PollTimeout,
-    RoleViolation,
     TaskNotFound,
     TokenNotFound,
 )
@@ -38,43 +35,11 @@ if TYPE_CHECKING:
     from skep.engine.plan import Route
     from skep.engine.tokens import Bearer
 
-MAX_TTL = 10 * 365 * 24 * 3600.0
-"""Seconds that a session's token may live."""
-
 
 class Acts(Performing):
     """Sessions and tasks as methods; a base of `Engine`, which has the rest."""
 
     replies: Replies
-
-    async def attach(
-        self, operator_id: str, role: Role, *, ttl: float = 3600.0, max_uses: int | None = None
-    ) -> str:
-        """Open a session; returns its token, which lives `ttl` seconds and allows `max_uses` calls (null: any number).
-
-        Raises:
-            RoleViolation: no such role.
-        """
-        if role not in PUBLISHED_GATE:
-            raise RoleViolation(role, "attach_session")
-        values.check_text(operator_id, "operator_id", 256)
-        if not 0 < ttl <= MAX_TTL:
-            raise LimitExceeded("ttl", MAX_TTL, where="attach", fix="give seconds above 0")
-        now = self.ledger.now()
-        session_id = new_id("S-")
-        event = ev.SessionAttached(
-            at=now,
-            session_id=session_id,
-            operator_id=operator_id,
-            role=role,
-            nonce=new_nonce(),
-            expire_at=now + int(ttl * 1000),
-            max_uses=max_uses,
-        )
-        await self.dispatcher.tokens.logs.begin(f"session:{session_id}")
-        self.ledger.commit(f"session:{session_id}", (event,))
-        await self.ledger.flushed()
-        return self.dispatcher.tokens.issue(event.nonce, now)
 
     def verify_token(self, token: Bearer, verb: str, task_id: str | None = None) -> TokenRecord:
         """Check a token for `verb`, for one task when given; spends a use. Raises as `TokenOffice.verify`."""

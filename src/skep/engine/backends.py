@@ -6,8 +6,8 @@ that needs one that is not there (yet) waits for it a while.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -15,14 +15,20 @@ from skep import values
 from skep.core.session_events import OperatorChoice, OperatorKind
 from skep.core.sessions import SessionState, collapse_operator_kind
 from skep.engine.ledger import Ledger
-from skep.errors import BackendMissing, BadValue, LimitExceeded, PollTimeout
+from skep.errors import BackendMissing, BadValue, LimitExceeded, PollTimeout, SkepError
 from skep.flow.blueprint import Blueprint
 from skep.flow.operator_kinds import blueprint_kinds
+from skep.ids import new_id
 from skep.workers.backends import Operator, OperatorInfo, SeniorBridge, SpawnHook
 from skep.workers.cancel import CancelToken
 
 Object = TypeVar("Object")
 MAX_ID = 256
+BRIDGE, HOOK, OPERATOR = "br-", "hk-", "op-"
+"""How ids begin that are made for objects given inline."""
+
+Ids = tuple[str | None, str | None, str | None]
+"""Of a senior bridge, a spawn hook and an operator."""
 
 
 class Registry(Generic[Object]):
@@ -100,6 +106,34 @@ class Backends:
         self.bridges: Registry[SeniorBridge] = Registry(ledger, "senior bridge", ("ask",))
         self.hooks: Registry[SpawnHook] = Registry(ledger, "spawn hook", ("before", "after"))
         self.operators: Registry[Operator] = Registry(ledger, "operator", ("execute",))
+        self._made: dict[str, Registry[Any]] = {}
+
+    def register_inline(self, info: OperatorInfo) -> Ids:
+        """Register the objects of `info` under ids made for them; all of them or none."""
+        made: list[str | None] = []
+        try:
+            made.append(self._inline(self.bridges, BRIDGE, info.senior_bridge))
+            made.append(self._inline(self.hooks, HOOK, info.spawn_hook))
+            made.append(self._inline(self.operators, OPERATOR, info.operator))
+        except SkepError:
+            self.unregister_inline(made)
+            raise
+        return made[0], made[1], made[2]
+
+    def unregister_inline(self, ids: Iterable[str | None]) -> None:
+        """Forget objects whose ids were made for them; those whose ids somebody chose stay."""
+        for name in ids:
+            registry = self._made.pop(name, None) if name is not None else None
+            if name is not None and registry is not None:
+                registry.unregister(name)
+
+    def _inline(self, registry: Registry[Any], prefix: str, backend: Any) -> str | None:
+        if backend is None:
+            return None
+        name = new_id(prefix)
+        registry.register(name, backend)
+        self._made[name] = registry
+        return name
 
     async def info(self, backing: Backing, agent: str, cancel: CancelToken) -> OperatorInfo:
         """Who stands behind `agent` now. Raises `BackendMissing`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skep import values
 from skep.core import outcomes, transitions
 from skep.core.transitions import Failure
+from skep.engine.backends import of_session
 from skep.engine.dispatch import OVERRIDDEN, SHUTDOWN, Job
 from skep.engine.task_guard import TaskGuard
 from skep.errors import DispatchFailed, InvalidTransition
@@ -37,6 +38,9 @@ class Performing(TaskGuard):
         if driver is not None:
             return driver.attempts.job(task, route, data)
         job = self._session_jobs[task.id] = Job(task, route, data)
+        session = self.ledger.state.sessions.get(task.session_id or "")
+        if session is not None:
+            job.backing = of_session(session)
         return job
 
     async def _outcome(self, task: TaskState, job: Job) -> outcomes.DispatchOutcome:

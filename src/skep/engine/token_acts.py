@@ -83,7 +83,7 @@ class TokenActs(Guarded):
         wanted = parse_scopes(scopes)
         if parent is not None:
             attenuate(parent[1].scopes, wanted)
-        end = _end(self.ledger.now(), ttl, parent[1] if parent else None)
+        end = end_of(self.ledger.now(), ttl, parent[1] if parent else None)
         return await self._mint(principal, role, wanted, end, max_uses, label=label, parent=parent)
 
     async def attenuate(
@@ -108,7 +108,7 @@ class TokenActs(Guarded):
         assert parent is not None  # noqa: S101 - a token was given
         _, record = parent
         wanted = narrowed(record.scopes, parse_scopes(scopes))
-        end = record.expire_at if ttl is None else _end(self.ledger.now(), ttl, record)
+        end = record.expire_at if ttl is None else end_of(self.ledger.now(), ttl, record)
         return await self._mint(
             record.agent_id, record.role, wanted, end, max_uses, label=label, parent=parent
         )
@@ -130,7 +130,7 @@ class TokenActs(Guarded):
             self.revoke_here(nonce)
             await self.ledger.flushed()
         else:
-            await self._ask_owner(nonce, log)
+            await self._ask_owner("revoke", nonce, log)
         return token_id(nonce)
 
     async def list_tokens(self, *, token: Bearer | None = None) -> list[TokenInfo]:
@@ -159,6 +159,12 @@ class TokenActs(Guarded):
         if not record.revoked:
             event = ev.TokenRevoked(at=self.ledger.now(), nonce=nonce)
             self.ledger.commit(f"session:{record.session_id}", (event,))
+
+    def carry_out(self, kind: str, nonce: str) -> bool:
+        """Do what another process asks of a token whose log this one owns; false when it asks for nothing known."""
+        if kind == "revoke":
+            self.revoke_here(nonce)
+        return kind == "revoke"
 
     async def _parent(self, token: Bearer | None, act: str) -> tuple[str, TokenRecord] | None:
         """Nonce and record of the token that a new one is narrowed from."""
@@ -205,7 +211,7 @@ class TokenActs(Guarded):
             role=role,
             expire_at=expire_at,
             scopes=scopes,
-            max_uses=_uses(max_uses, parent[1] if parent else None),
+            max_uses=uses_of(max_uses, parent[1] if parent else None),
             parent=parent[0] if parent else None,
             label=label,
         )
@@ -242,17 +248,17 @@ class TokenActs(Guarded):
             raise TokenNotFound(f"{how_many} called {which[:64]!r}", fix="skep token list shows their ids")
         return found[0]
 
-    async def _ask_owner(self, nonce: str, log: str) -> None:
+    async def _ask_owner(self, kind: str, nonce: str, log: str) -> None:
         """Leave the request in the log's inbox and wait until the token is found no more."""
         journal, logs = self.ledger.journal, self.dispatcher.tokens.logs
-        await journal.send(log, {"kind": "revoke", "nonce": nonce})
+        await journal.send(log, {"kind": kind, "nonce": nonce})
         until = asyncio.get_running_loop().time() + REQUEST_SECONDS
         watch = journal.watch()
         while asyncio.get_running_loop().time() < until:
             if await watch.changed() and await journal.find("token", nonce) is None:
                 return
             if await logs.own(log):
-                self.revoke_here(nonce)
+                self.carry_out(kind, nonce)
                 await self.ledger.flushed()
                 return
             await asyncio.sleep(LOOK_SECONDS)
@@ -261,7 +267,7 @@ class TokenActs(Guarded):
         )
 
 
-def _end(now: int, ttl: float | None, parent: TokenRecord | None) -> int:
+def end_of(now: int, ttl: float | None, parent: TokenRecord | None) -> int:
     """When a new token ends: never after the one that it is narrowed from."""
     latest = parent.expire_at if parent is not None else None
     if ttl is None:
@@ -277,7 +283,7 @@ def _end(now: int, ttl: float | None, parent: TokenRecord | None) -> int:
     return end
 
 
-def _uses(max_uses: int | None, parent: TokenRecord | None) -> int | None:
+def uses_of(max_uses: int | None, parent: TokenRecord | None) -> int | None:
     left = parent.uses_left if parent is not None else None
     if max_uses is None:
         return left

@@ -1,4 +1,4 @@
-"""What other processes ask of the tokens that this one owns: that they end."""
+"""What other processes ask of the tokens that this one owns: that they end, or that their session goes on."""
 
 from __future__ import annotations
 
@@ -62,16 +62,11 @@ class TokenInbox:
     def _act(self, message: InboxMessage) -> None:
         nonce = message.body.get("nonce")
         record = self._ledger.state.tokens.get(nonce) if isinstance(nonce, str) else None
-        # A message may end only what stands in the log that it was sent to.
-        if (
-            message.body.get("kind") != "revoke"
-            or record is None
-            or message.log != f"session:{record.session_id}"
-        ):
+        # A message is about what stands in the log that it was sent to.
+        ours = record is not None and message.log == f"session:{record.session_id}"
+        if not ours or not self._acts.carry_out(str(message.body.get("kind")), str(nonce)):
             self._ledger.counters["inbox_dropped"] += 1
             log.warning("message %d to %s asks for nothing known and was dropped", message.id, message.log)
-            return
-        self._acts.revoke_here(str(nonce))
 
     def _failed(self, pause: float, error: Exception) -> None:
         self._ledger.counters["inbox_errors"] += 1

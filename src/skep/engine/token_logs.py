@@ -29,8 +29,8 @@ class TokenLogs:
         self._followed: set[str] = set()
         self._busy = asyncio.Lock()
         self.owned: set[str] = set()
-        self.on_owned: Callable[[], None] = _nothing
-        """Told when a log was added to `owned`."""
+        self.on_owned: Callable[[str], None] = _nothing
+        """Told which log was added to `owned`."""
 
     async def learn(self, nonce: str) -> None:
         """Have the record of a token, and of all that it was narrowed from, as they stand now."""
@@ -56,6 +56,11 @@ class TokenLogs:
         """Try to own a log, with all that stands in it; false when another live process does."""
         async with self._busy:
             return await self._take(log)
+
+    async def let_go(self, log: str) -> None:
+        """Own a log no longer: nothing of it is needed here."""
+        async with self._busy:
+            await self._let_go(log)
 
     def check_owned(self, record: TokenRecord) -> None:
         """Raises `RunOwned` when the uses of this token are another process's to count."""
@@ -94,7 +99,7 @@ class TokenLogs:
 
     def _add(self, log: str) -> None:
         self.owned.add(log)
-        self.on_owned()
+        self.on_owned(log)
 
     async def _catch_up(self, log: str) -> None:
         async with self._busy:
@@ -114,19 +119,21 @@ class TokenLogs:
             self._ledger.pass_over(recorded.log, recorded.version)
 
     async def _make_room(self) -> None:
-        """Forget some tokens that have expired when there are too many, and their logs unless work goes on there."""
+        """Forget some tokens that have ended when there are too many, and their logs unless work goes on there."""
         state, limit = self._ledger.state, self._ledger.limits.max_tokens
         if len(state.tokens) < limit:
             return
         now = self._ledger.now()
-        expired = ((nonce, record) for nonce, record in state.tokens.items() if record.expire_at <= now)
-        gone = list(islice(expired, FORGOTTEN))
+        ended = (item for item in state.tokens.items() if _has_ended(item[1], now))
+        gone = list(islice(ended, FORGOTTEN))
         if not gone:
             raise LimitExceeded("max_tokens", limit, where="tokens", fix="revoke some, or let them expire")
-        busy = {task.log for task in state.tasks.values()} | {f"session:{name}" for name in state.sessions}
+        attached = (f"session:{session.id}" for session in state.sessions.values() if session.attached)
+        busy = {task.log for task in state.tasks.values()}.union(attached)
         for nonce, record in gone:
-            del state.tokens[nonce]
+            state.tokens.pop(nonce, None)
             if (log := _log_of(record)) not in busy:
+                state.sessions.pop(record.session_id or "", None)
                 await self._let_go(log)
 
     async def _let_go(self, log: str) -> None:
@@ -137,11 +144,15 @@ class TokenLogs:
             await self._ledger.journal.release(log)
 
 
+def _has_ended(record: TokenRecord, now: int) -> bool:
+    return record.session_id is not None and (record.expire_at <= now or record.revoked or record.detached)
+
+
 def _log_of(record: TokenRecord) -> str:
     return f"session:{record.session_id}"
 
 
-def _nothing() -> None:
+def _nothing(_log: str) -> None:
     """Nobody wants to know."""
 
 
