@@ -380,3 +380,36 @@ def test_timers_of_a_flow_keep_their_wall_time_across_a_restart(tmp_path):
             assert (await handle.wait()).status == "done"
 
     run(main())
+
+
+class PromptClock(FakeClock):
+    """As the machine's clock: what is due already comes in the loop's next turn."""
+
+    def call_at(self, when_ms, callback):
+        if when_ms <= self.now_ms():
+            return asyncio.get_running_loop().call_soon(callback)
+        return super().call_at(when_ms, callback)
+
+
+def test_a_deadline_that_passed_while_nobody_ran_it_comes_once(tmp_path):
+    url, clock = f"sqlite:///{tmp_path}/s.db", PromptClock()
+    flow = ask("who?", deadline=10, on_timeout={"value": "nobody"})
+
+    async def begin():
+        async with Engine.open(url, clock=clock) as engine:
+            handle = await engine.start(blueprint(flow))
+            await handle.until_suspended()
+            return handle.id
+
+    async def finish(run_id):
+        async with Engine.open(url, clock=clock, recover="none") as engine:
+            handle = await engine.resume_run(run_id)
+            result = await handle.result()
+            return result, [event["kind"] async for event in engine.run_events(run_id)]
+
+    run_id = run(begin())
+    clock.advance(60_000)
+    result, kinds = run(finish(run_id))
+    assert result == {"out": "nobody"}
+    assert kinds.count("question_asked") == 1
+    assert kinds.index("run_recovered") < kinds.index("question_answered")

@@ -84,6 +84,8 @@ class Ledger:
         self.question_told: Callable[[QuestionState, Event], None] = lambda _question, _event: None
         """Hears of every question that was asked or has ended, and of claims of work items."""
         self.last_seq = 0
+        self.replaying = False
+        """What is applied happened before: nothing begins because of it."""
 
     def now(self) -> int:
         """Milliseconds since the epoch; never before an event that is already recorded."""
@@ -111,7 +113,11 @@ class Ledger:
     def replay(self, log_name: str, version: int, event: Event, observer: Observer) -> None:
         """Apply an event that is already in the journal (recovery)."""
         self._versions[log_name] = version
-        self.apply((event,), observer)
+        self.replaying = True
+        try:
+            self.apply((event,), observer)
+        finally:
+            self.replaying = False
 
     def apply(self, events: Sequence[Event], observer: Observer) -> None:
         """Apply events to the state, telling `observer` of those that can settle a task or move a flow on."""

@@ -221,6 +221,13 @@ class Questions:
                 question.deadline, lambda: self._time_out(question)
             )
 
+    def arm_all(self, run_id: str) -> None:
+        """Let the deadlines of a run's open questions come, once it goes on after a recovery."""
+        state = self._ledger.state
+        run = state.runs.get(run_id)
+        for key in run.questions if run is not None else ():
+            self.arm(state.questions[key])
+
     def stop(self) -> None:
         """Let nothing time out any more."""
         for timer in self._deadlines.values():
@@ -245,7 +252,8 @@ class Questions:
         """The ledger has applied an event about a question: it is open, or it has ended."""
         self.work.hear(question, event)
         if not isinstance(event, Ended):
-            self.arm(question)
+            if not self._ledger.replaying:
+                self.arm(question)
             return
         timer = self._deadlines.pop(question.key, None)
         if timer is not None:

@@ -46,6 +46,7 @@ async def recover(engine: RunActs, run_id: str) -> RunDriver:
         if driver.revoked:
             driver.cancel(REASON)
         reconcile(driver, lease.generation)
+        engine.questions.arm_all(run_id)
     except Exception as error:
         driver.fail(error)
         raise
