@@ -210,6 +210,8 @@ class RunDriver:
 
     def signal(self, name: str, data: bytes, by: str, request: str | None = None) -> None:
         """A signal has come in, its value encoded. Raises `LimitExceeded`: too many wait already."""
+        if not self.is_open or self._ended is not None:
+            raise InvalidTransition(f"run {self.run_id} has ended")
         content = self.ledger.store(data, self.log, name)
         self.outside.signal(name, content, by, request)
         self.attempts.launch()
@@ -272,7 +274,8 @@ class RunDriver:
         events = [
             ev.TaskAttemptInterrupted(at=now, task_id=task.id, attempt=task.attempt, counted=False)
             for task in self.tasks()
-            if task.live and task.status == "running" and task.final is None and task.work is None
+            if task.live and task.status == "running" and task.work is None
+            if task.final is None and task.verdict is None
             if self.plan.route(task.agent).on_interrupt == "retry"
         ]
         if events:
