@@ -16,6 +16,7 @@ from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.lint import known_agents, lint
 from skep.flow.load import Loaded
+from skep.flow.operator_kinds import kind_spec
 from skep.flow.problems import as_error
 from skep.flow.program import Program, compile_flow
 from skep.flow.prompt import Prompt, compile_prompt
@@ -139,7 +140,7 @@ class Planner:
                 f"agent {agent.name!r} is of kind {agent.kind!r}, which this version cannot start",
                 fix=f"kinds that start: {', '.join(sorted(self._factories))}",
             )
-        base = factory.build(agent.name, agent.spec, env)
+        base = factory.build(agent.name, kind_spec(agent, info.name if info else agent.kind), env)
         return Route(
             agent=agent.name,
             perform=performing(self._link(base, layers)),

@@ -18,6 +18,7 @@ from skep.flow.lint_flow import lint_item
 from skep.flow.lint_trust import agent_trust, blueprint_trust, document_refs
 from skep.flow.nodes import Ask, Step
 from skep.flow.not_yet import agent_not_yet, blueprint_not_yet
+from skep.flow.operator_kinds import kind_spec
 from skep.flow.problems import Problem, did_you_mean, inside
 from skep.flow.prompt import compile_prompt
 from skep.flow.walk import walk
@@ -137,10 +138,10 @@ class _Lint:
             message = f"kind {kind.name!r} cannot be started by this version"
             ready = ", ".join(known.name for known in self._catalog.kinds if known.ready)
             yield Problem(inside(place, "kind"), "E-KIND-NOT-YET", message, f"ready: {ready}", "warning")
-        spec = inside(place, "spec")
-        yield from kind.check(agent.spec, spec)
+        spec, place = kind_spec(agent, kind.name), inside(place, "spec")
+        yield from kind.check(spec, place)
         if self._untrusted:
-            yield from agent_trust(agent.spec, kind, spec)
+            yield from agent_trust(spec, kind, place)
 
     def _unknown_kind(self, agent: AgentDef, place: str) -> Problem:
         message = f"agent {agent.name!r} is of unknown kind {agent.kind[:60]!r}"

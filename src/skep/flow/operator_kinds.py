@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from skep.flow.agents import AgentDef
 from skep.flow.blueprint import Blueprint
 from skep.flow.parts import OperatorKind
+from skep.values import type_of
 
 
 def blueprint_kinds(blueprint: Blueprint) -> tuple[dict[str, OperatorKind], OperatorKind | None]:
@@ -23,3 +25,13 @@ def blueprint_kinds(blueprint: Blueprint) -> tuple[dict[str, OperatorKind], Oper
         if kind is not None:
             found[agent.name] = kind
     return found, blueprint.default_operator_kind
+
+
+def kind_spec(agent: AgentDef, kind: str) -> Any:
+    """What an agent's kind is to see of its `spec`.
+
+    `operator_ref` says who decides for the agent, whatever its kind; only to the kind `operator` it says who works.
+    """
+    if kind == "operator" or type_of(agent.spec) is not dict or "operator_ref" not in agent.spec:
+        return agent.spec
+    return {key: value for key, value in agent.spec.items() if key != "operator_ref"} or None
