@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skep import values
 from skep.engine import work_inbox
-from skep.engine.elsewhere import answerer_from
+from skep.engine.elsewhere import answerer_from, request_of
 from skep.engine.info import ENDED
 from skep.errors import Fenced, JournalFailed, SkepError
 
@@ -33,6 +33,8 @@ class InboxPump:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._task: asyncio.Task[None] | None = None
+        self._taking = asyncio.Lock()
+        self._taking = asyncio.Lock()
         self._looked: set[str] = set()
         """The logs that were ours at the last look: one that has ended since may have messages left."""
 
@@ -74,6 +76,10 @@ class InboxPump:
         return {driver.log for driver in self._engine.drivers.values()}
 
     async def _take_all(self) -> None:
+        async with self._taking:  # a message that is acted on is there until that is durable: to be seen once
+            await self._take_each()
+
+    async def _take_each(self) -> None:
         engine, ours = self._engine, self._ours()
         acted: list[tuple[InboxMessage, RunDriver]] = []
         settled: list[int] = []
@@ -90,6 +96,8 @@ class InboxPump:
             settled += [message.id for message, driver in acted if not _has_failed(driver)]
         if settled:
             await engine.journal.settle_inbox(settled)
+        for message, driver in acted:
+            driver.carried_out.discard(request_of(message))
         self._looked = ours
 
     async def _drop_if_ended(self, message: InboxMessage) -> list[int]:
@@ -106,6 +114,8 @@ class InboxPump:
         if act is None:
             self._drop(message, "is of no known kind")
             return True
+        if request_of(message) in driver.carried_out:
+            return True
         try:
             act(self._engine, driver, message.body)
         except (JournalFailed, Fenced) as error:
@@ -113,6 +123,8 @@ class InboxPump:
             return False
         except (SkepError, KeyError, TypeError, ValueError) as error:
             self._drop(message, f"was refused ({error})")
+        else:
+            driver.carried_out.add(request_of(message))
         return True
 
     def _drop(self, message: InboxMessage, why: str) -> None:

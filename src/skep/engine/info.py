@@ -90,7 +90,7 @@ def summary_of(
     if isinstance(event, ev.RunStarted):
         return RunSummary(
             run_id=run_id,
-            status="running",
+            status="suspended" if suspended else "running",
             blueprint=event.blueprint,
             blueprint_id=event.blueprint_id,
             work_dir=event.work_dir,

@@ -70,6 +70,8 @@ class RunDriver:
             broken=self.fail,
         )
         self._fold = RunFold(self.ledger, self.outside.observe)
+        self.carried_out: set[str] = set()
+        """Requests of inbox messages that this run has acted on, as long as they are not settled."""
         self._suspended = False
         self.paused = False
         """As the run's state says; here at hand for every step."""
@@ -209,7 +211,12 @@ class RunDriver:
             self._deadline = self.ledger.clock.call_at(self.state.deadline, self._time_out)
 
     def signal(self, name: str, data: bytes, by: str, request: str | None = None) -> None:
-        """A signal has come in, its value encoded. Raises `LimitExceeded`: too many wait already."""
+        """A signal has come in, its value encoded.
+
+        Raises:
+            InvalidTransition: the flow has ended.
+            LimitExceeded: too many wait already.
+        """
         if not self.is_open or self._ended is not None:
             raise InvalidTransition(f"run {self.run_id} has ended")
         content = self.ledger.store(data, self.log, name)
