@@ -123,6 +123,12 @@ async def hang(n: int) -> int:
     await asyncio.sleep(3600)
 
 
+async def hang_once(n: int) -> int:
+    if not os.path.exists("go"):
+        await hang(n)
+    return n
+
+
 def hang_in_thread(n: int) -> int:
     pathlib.Path("hanging").write_text(str(os.getpid()))
     time.sleep(3600)
