@@ -39,7 +39,7 @@ def test_every_profile_and_kind_is_described():
 
 
 def test_there_are_examples():
-    assert len(PYTHON) == PAGE.count("```python\n") == 2
+    assert len(PYTHON) == PAGE.count("```python\n") == 3
     assert len(SHELL) == 1
 
 
