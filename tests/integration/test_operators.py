@@ -614,3 +614,74 @@ def test_a_prompt_above_the_bound_of_questions_is_offered_all_the_same():
         assert len(item.payload["prompt"]) == 2_000_000
 
     working(test, limits=Limits(max_question_bytes=1_000))
+
+
+def test_a_revoked_token_ends_the_claims_that_were_made_with_it():
+    async def test(engine):
+        handle, item = await begin(engine)
+        anna = await engine.mint_token("anna", "operator")
+        narrower = await engine.attenuate(anna.text, scopes=["seat:red"])
+        other = await engine.mint_token("anna", "operator")
+        claimed = await engine.claim(narrower.text, item.key)
+        await engine.revoke(other.id)
+        await engine.emit(claimed.handle, item.key, Progress("still mine"))
+        await engine.revoke(anna.id)
+        with pytest.raises(TokenNotFound):
+            await engine.complete(claimed.handle, item.key, "no more")
+        [offered_again] = await engine.list_work()
+        assert (offered_again.holder, offered_again.generation) == (None, 1)
+        [released] = [e async for e in engine.run_events(handle.id) if e["kind"] == "work_released"]
+        assert released["reason"] == "revoked"
+        assert not engine.ledger.state.handles
+
+    working(test)
+
+
+@pytest.mark.parametrize("when", ["here", "elsewhere", "away"])
+def test_a_revocation_elsewhere_or_while_nobody_ran_it_ends_the_claim_too(tmp_path, when):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def first(engine):
+        async with Engine.open(url, recover="none") as other:
+            maker = {"here": engine, "elsewhere": other, "away": engine}[when]
+            handle, item = await begin(engine)
+            anna = await maker.mint_token("anna", "operator")
+            claimed = await maker.claim(anna.text, item.key)
+            if when != "away":
+                await maker.revoke(anna.id)
+                while (await engine.list_work())[0].holder is not None:
+                    await asyncio.sleep(0.01)
+        return handle.id, anna.id, claimed
+
+    async def second(engine):
+        if when == "away":
+            await engine.revoke(anna)
+        handle = await engine.resume_run(run_id)
+        while (await engine.list_work())[0].holder is not None:
+            await asyncio.sleep(0.01)
+        with pytest.raises(TokenNotFound):
+            await engine.complete(claimed.handle, claimed.key, "no more")
+        assert await handle.until_suspended()
+
+    run_id, anna, claimed = working(first, url)
+    working(second, url, recover="none")
+
+
+def test_no_handle_is_ever_kept(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def test(engine):
+        async with Engine.open(url, recover="none") as other:
+            handle, item = await begin(engine)
+            mine = await engine.claim(None, item.key)
+            theirs = await other.takeover(None, item.key)
+            await other.emit(theirs.handle, item.key, Progress("half"))
+            await other.complete(theirs.handle, item.key, 1)
+            await handle.result()
+            shown = [event async for event in engine.run_events(handle.id)]
+            kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+            for secret in (mine.handle, theirs.handle):
+                assert secret.encode() not in kept
+                assert secret.removeprefix("wh-") not in str(shown)
+
+    working(test, url)

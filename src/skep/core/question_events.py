@@ -92,6 +92,8 @@ class WorkClaimed(Event, frozen=True, tag="work_claimed"):
     lease_until: int
     session_id: str | None = None
     request: str | None = None
+    sessions: tuple[str, ...] = ()
+    """Those whose revocation ends the claim: of the token that it was made with, and of what that came from."""
 
 
 class WorkRenewed(Event, frozen=True, tag="work_renewed"):
@@ -102,9 +104,9 @@ class WorkRenewed(Event, frozen=True, tag="work_renewed"):
 
 
 class WorkReleased(Event, frozen=True, tag="work_released"):
-    """The item is offered again: given back, or its lease ran out."""
+    """The item is offered again: given back, its lease ran out, or the holder's token was revoked."""
 
     key: str
     generation: int
-    reason: Literal["released", "expired"] = "released"
+    reason: Literal["released", "expired", "revoked"] = "released"
     request: str | None = None

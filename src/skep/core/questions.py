@@ -41,6 +41,8 @@ class Claim(Struct):
     handle: str
     lease_until: int
     session_id: str | None = None
+    sessions: tuple[str, ...] = ()
+    """Those whose revocation ends it."""
 
 
 class QuestionState(Struct, kw_only=True):

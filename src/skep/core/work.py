@@ -20,6 +20,7 @@ def claim(
     at: int,
     *,
     session_id: str | None = None,
+    sessions: tuple[str, ...] = (),
     take: bool = False,
     request: str | None = None,
 ) -> WorkClaimed:
@@ -44,6 +45,7 @@ def claim(
         lease_until=lease_until,
         session_id=session_id,
         request=request,
+        sessions=sessions,
     )
 
 
@@ -89,6 +91,14 @@ def expire(item: QuestionState, at: int) -> tuple[WorkReleased, ...]:
     if held is None or held.lease_until > at:
         return ()
     return (WorkReleased(at=at, key=item.key, generation=held.generation, reason="expired"),)
+
+
+def revoke(item: QuestionState, session_id: str, at: int) -> tuple[WorkReleased, ...]:
+    """The item is offered again if its claim was made with a token that has been revoked, or with a narrower one."""
+    held = item.claim
+    if held is None or session_id not in held.sessions:
+        return ()
+    return (WorkReleased(at=at, key=item.key, generation=held.generation, reason="revoked"),)
 
 
 def conclude(

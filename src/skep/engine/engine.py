@@ -65,7 +65,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         )
         self.dispatcher.engine = self
         self.drivers: dict[str, RunDriver] = {}
-        self.launchers = Launchers(journal, self.drivers)
+        self.launchers = Launchers(journal, self.drivers, self.questions.work)
         self.threadsafe: ThreadSafe
         self.unrecovered: dict[str, SkepError] = {}
         """Interrupted runs that could not be taken up, and why."""

@@ -41,11 +41,12 @@ def authority_of(office: TokenOffice, token: Bearer | None) -> Authority:
     launcher = office.nonce(token)
     starter = office.line(launcher).bound.agent_id
     return Authority(
-        starter=starter, nonce=new_nonce(), launcher=launcher, launchers=_sessions(office, launcher)
+        starter=starter, nonce=new_nonce(), launcher=launcher, launchers=sessions_of(office, launcher)
     )
 
 
-def _sessions(office: TokenOffice, launcher: str) -> tuple[str, ...]:
+def sessions_of(office: TokenOffice, launcher: str) -> tuple[str, ...]:
+    """The sessions of a token and of all that it was narrowed from: whose revocation ends what it began."""
     found: list[str] = []
     nonce: str | None = launcher
     while nonce is not None:

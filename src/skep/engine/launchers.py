@@ -13,6 +13,7 @@ from skep.errors import TokenRevoked
 
 if TYPE_CHECKING:
     from skep.engine.run import RunDriver
+    from skep.engine.work import Work
     from skep.journal.base import Journal
 
 REASON = "the token that launched it was revoked"
@@ -21,20 +22,22 @@ REASON = "the token that launched it was revoked"
 class Launchers:
     """Watches over what the runs of this engine were launched with."""
 
-    def __init__(self, journal: Journal, drivers: Mapping[str, RunDriver]) -> None:
+    def __init__(self, journal: Journal, drivers: Mapping[str, RunDriver], work: Work) -> None:
         self._journal = journal
         self._drivers = drivers
+        self._work = work
         self._after = 0
 
     def revoked(self, session_id: str) -> None:
-        """The token of this session has ended: so do the runs that descend from it."""
+        """The token of this session has ended: so do the runs and the claims of work that descend from it."""
+        self._work.revoked(session_id)
         for driver in tuple(self._drivers.values()):
             if session_id in driver.launchers:
                 driver.cancel(REASON)
 
     async def look(self) -> None:
         """See what others have revoked since the last look."""
-        if not any(driver.launchers for driver in self._drivers.values()):
+        if not self._work.has_claims and not any(driver.launchers for driver in self._drivers.values()):
             return
         while page := await self._journal.list_entries("revoked", after=self._after):
             self._after = page[-1].position
@@ -43,10 +46,15 @@ class Launchers:
 
     async def any_revoked(self, sessions: Iterable[str]) -> bool:
         """Whether the token of one of these sessions was ever revoked."""
-        for session_id in sessions:
-            if await self._journal.list_entries("revoked", log=f"session:{session_id}", limit=1):
-                return True
-        return False
+        return await any_revoked(self._journal, sessions)
+
+
+async def any_revoked(journal: Journal, sessions: Iterable[str]) -> bool:
+    """Whether the token of one of these sessions was ever revoked."""
+    for session_id in sessions:
+        if await journal.list_entries("revoked", log=f"session:{session_id}", limit=1):
+            return True
+    return False
 
 
 def refusal(run_id: str) -> TokenRevoked:

@@ -14,6 +14,7 @@ from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import questions, work
 from skep.core.questions import Answerer, Claim, QuestionState
+from skep.engine.launchers import any_revoked
 from skep.errors import BadValue, LimitExceeded, QuestionClosed, SkepError
 from skep.ids import new_key
 
@@ -50,11 +51,12 @@ class Work:
         Raises:
             QuestionClosed: the item was taken back.
         """
-        key = self._offer(task, seat, payload) if task.work is None else self._take_up(task.work)
+        key = self._offer(task, seat, payload) if task.work is None else await self._take_up(task.work)
         state = self._ledger.state
         self._leases[key] = None
         try:
-            self._arm(state.questions[key])
+            if key in state.questions:
+                self._arm(state.questions[key])
             await self._ledger.waiters.until(key, lambda: key not in state.questions)
         finally:
             timer = self._leases.pop(key)
@@ -77,11 +79,14 @@ class Work:
         ledger.counters["work_offered"] += 1
         return key
 
-    def _take_up(self, key: str) -> str:
-        """The host was away, so nobody could renew: who holds the item gets a whole lease."""
+    async def _take_up(self, key: str) -> str:
+        """The host was away, so nobody could renew: who holds the item, and still may, gets a whole lease."""
         item = self._item(key)
-        if item.claim is not None:
-            self.renew(key, None, item.claim.generation)
+        claim = item.claim
+        if claim is not None:
+            self.renew(key, None, claim.generation)
+            if await any_revoked(self._ledger.journal, claim.sessions):
+                self._revoke(item, claim.sessions)
         return key
 
     # -- the holder's side ---------------------------------------------------------------------
@@ -93,6 +98,7 @@ class Work:
         handle: str,
         lease: float | None = None,
         *,
+        sessions: tuple[str, ...] = (),
         take: bool = False,
         request: str | None = None,
     ) -> Claim:
@@ -115,6 +121,7 @@ class Work:
             self._until(lease, now),
             now,
             session_id=who.session_id,
+            sessions=sessions,
             take=take,
             request=request,
         )
@@ -155,6 +162,27 @@ class Work:
         if item is None:
             return ()
         return (work.conclude(item, result, by, self._ledger.now(), request=request),)
+
+    # -- revoked tokens ------------------------------------------------------------------------
+
+    @property
+    def has_claims(self) -> bool:
+        """Whether somebody holds an item by a token that may be revoked."""
+        items = map(self._ledger.state.questions.get, self._leases)
+        return any(item is not None and item.claim is not None and item.claim.sessions for item in items)
+
+    def revoked(self, session_id: str) -> None:
+        """The token of this session has ended: so do the claims that were made with it, and their handles."""
+        for key in tuple(self._leases):
+            item = self._ledger.state.questions.get(key)
+            if item is not None:
+                self._revoke(item, (session_id,))
+
+    def _revoke(self, item: QuestionState, sessions: tuple[str, ...]) -> None:
+        for session_id in sessions:
+            events = work.revoke(item, session_id, self._ledger.now())
+            if events:
+                self.commit(item.log, events)
 
     # -- leases --------------------------------------------------------------------------------
 

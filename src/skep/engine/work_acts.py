@@ -19,6 +19,7 @@ from skep.core.work import check_claim
 from skep.engine.asks import read_audience
 from skep.engine.elsewhere import Delivered
 from skep.engine.guarded import OWNER, Guarded
+from skep.engine.launch import sessions_of
 from skep.engine.question_acts import answerer, seconds
 from skep.engine.questions import Ask
 from skep.engine.work import check_may_work
@@ -228,11 +229,12 @@ class WorkActs(Guarded):
         check_may_work(item, who)
         handle = HANDLE_PREFIX + new_nonce()
         digest, take = handle_digest(handle), act == "takeover"
+        sessions = sessions_of(self.dispatcher.tokens, self.dispatcher.tokens.nonce(token)) if token else ()
         if local:
-            claim = self.questions.work.claim(key, who, digest, lease, take=take)
+            claim = self.questions.work.claim(key, who, digest, lease, sessions=sessions, take=take)
             await self.ledger.flushed()
         else:
-            claim = await self.work_elsewhere.claim(item, who, digest, lease, take=take)
+            claim = await self.work_elsewhere.claim(item, who, digest, lease, sessions=sessions, take=take)
         return await self._claimed(item, handle, claim)
 
     async def _claimed(self, item: QuestionState, handle: str, claim: Claim) -> Claimed:

@@ -77,7 +77,14 @@ class WorkElsewhere:
     # -- asking the owner ----------------------------------------------------------------------
 
     async def claim(
-        self, item: QuestionState, who: Answerer, handle: str, lease: float | None, *, take: bool
+        self,
+        item: QuestionState,
+        who: Answerer,
+        handle: str,
+        lease: float | None,
+        *,
+        sessions: tuple[str, ...],
+        take: bool,
     ) -> Claim:
         """Ask for the item.
 
@@ -86,7 +93,14 @@ class WorkElsewhere:
             InvalidTransition: nobody owns the run.
         """
         decide(item, who.principal, handle, 0, 0, take=take)
-        body = {"kind": "claim", "handle": handle, "lease": lease, "take": take, "by": plain(who)}
+        body = {
+            "kind": "claim",
+            "handle": handle,
+            "lease": lease,
+            "take": take,
+            "by": plain(who),
+            "sessions": sessions,
+        }
         event = await self._ask(item, body)
         if not isinstance(event, ev.WorkClaimed):
             now = await self.item(item.key)

@@ -30,6 +30,7 @@ def _claim(questions: Questions, body: dict[str, Any]) -> None:
         answerer_from(body["by"]),
         str(body["handle"]),
         _lease(body),
+        sessions=tuple(str(session_id) for session_id in body["sessions"]),
         take=body["take"] is True,
         request=str(body["request"]),
     )
