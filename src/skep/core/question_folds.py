@@ -123,9 +123,7 @@ def _claimed(state: EngineState, e: ev.WorkClaimed) -> None:
     question = state.questions[e.key]
     if question.claim is not None:
         state.drop_claim(question)
-    question.claim = Claim(
-        e.holder, e.generation, e.handle, e.lease_until, e.session_id, e.sessions
-    )
+    question.claim = Claim(e.holder, e.generation, e.handle, e.lease_until, e.session_id, e.sessions)
     question.generation = e.generation
     task = state.tasks[e.task_id]
     if task.nonce is not None:
