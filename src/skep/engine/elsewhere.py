@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -32,9 +32,11 @@ from skep.ids import new_nonce
 
 if TYPE_CHECKING:
     from skep.engine.ledger import Ledger
-    from skep.journal.base import Entry, Recorded
+    from skep.journal.base import Entry, InboxMessage, Recorded
 
 POLL_SECONDS = 0.05
+LOOKS = 10
+"""So many polls apart it is asked whether the owner lives."""
 PATIENCE = 30.0
 """Seconds that a living owner of a run may take to decide."""
 PAGE = 1_000
@@ -199,19 +201,25 @@ class Elsewhere:
         watch = self._journal.watch()
         try:
             async with asyncio.timeout(PATIENCE):
-                while True:
-                    if await watch.changed():
-                        taken = await self._is_taken(log, request)
+                for look in count():
+                    # An owner that is killed changes nothing in the store.
+                    if await watch.changed() or look % LOOKS == 0:
+                        over = await self._is_taken(log, request) or not await self.is_owned(log)
                         while page := await self._journal.read(log, after, PAGE):
                             after = page[-1].version
                             for recorded in page:
                                 if _is_from(recorded.event, request) or _ends(recorded.event, key):
                                     return recorded.event
-                        if taken or not await self.is_owned(log):
+                        if over:
                             return None
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             return None
+
+
+def request_of(message: InboxMessage) -> str:
+    """What marks the event that a message led to; messages from outside the engine may come without."""
+    return str(message.body.get("request", f"message {message.id}"))
 
 
 def answerer_from(body: Any) -> Answerer:

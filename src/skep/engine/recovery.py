@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
+from skep.engine.elsewhere import request_of
 from skep.engine.launchers import REASON
 from skep.engine.ledger import Role
 from skep.engine.reconcile import reconcile
@@ -61,9 +62,13 @@ async def _fold(engine: RunActs, run_id: str, log: str) -> RunDriver:
     if not isinstance(first, ev.RunStarted):
         raise StoreCorrupt("the log of a run does not begin with run_started", where=log)
     driver = await _driver(engine, first)
+    waiting = {request_of(message) for message in await engine.journal.receive([log])}
     while page:
         for recorded in page:
             await _fetch(engine, log, recorded.event)
+            if waiting:
+                # Those that the last owner has acted on, but died before it could settle them.
+                driver.carried_out |= waiting & {getattr(recorded.event, "request", None)}
             driver.replay(recorded.version, recorded.event)
         page = await engine.journal.read(log, page[-1].version, PAGE)
     return driver
