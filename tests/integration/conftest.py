@@ -129,6 +129,13 @@ async def hang_once(n: int) -> int:
     return n
 
 
+def until_go(n: int) -> int:
+    pathlib.Path("hanging").write_text(str(os.getpid()))
+    while not os.path.exists("go"):
+        time.sleep(0.02)
+    return n
+
+
 def hang_in_thread(n: int) -> int:
     pathlib.Path("hanging").write_text(str(os.getpid()))
     time.sleep(3600)

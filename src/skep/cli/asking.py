@@ -101,7 +101,9 @@ class Asking:
             self._put = None
         if ended.done():
             _write(f"{question.key} {visible(ended.result(), 200)}")
-        elif not self._over.done():
+        elif self._over.done():
+            _write("the run has ended")
+        else:
             self._gone = True
         return ended.done()
 
