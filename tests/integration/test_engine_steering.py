@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from engines import Agents, blueprint, lit, step
 from skep import Engine
@@ -25,6 +26,7 @@ from skep.errors import (
     TokenNotFound,
     TokenTaskMismatch,
 )
+from skep.flow.agents import AgentProfile
 from skep.limits import Limits
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
@@ -428,10 +430,6 @@ def test_the_three_states_of_a_baked_system_prompt(baked, expected):
 
 
 def with_profile(agent):
-    from msgspec import structs
-
-    from skep.flow.agents import AgentProfile
-
     return structs.replace(agent, profile=AgentProfile(system_prompt=PROFILE["system_prompt"]))
 
 

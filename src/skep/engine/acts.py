@@ -19,7 +19,8 @@ from skep.engine.history import output_tail
 from skep.engine.performing import Performing
 from skep.engine.question_acts import LOOK_SECONDS, seconds
 from skep.engine.replies import Replies
-from skep.engine.task_guard import MAX_ID, is_at_rest
+from skep.engine.rest import Rests, is_at_rest
+from skep.engine.task_guard import MAX_ID
 from skep.errors import (
     AttemptEnded,
     InvalidTransition,
@@ -40,6 +41,7 @@ class Acts(Performing):
     """Sessions and tasks as methods; a base of `Engine`, which has the rest."""
 
     replies: Replies
+    rests: Rests
 
     def verify_token(self, token: Bearer, verb: str, task_id: str | None = None) -> TokenRecord:
         """Check a token for `verb`, for one task when given; spends a use. Raises as `TokenOffice.verify`."""
@@ -122,15 +124,9 @@ class Acts(Performing):
         _, task = await self._admit_task(token, "poll_task", task_id, run_id)
         if patience == 0.0 or is_at_rest(task):
             return task.snapshot()
-        tasks = self.ledger.state.tasks
-        if tasks.get(task_id) is not task:
+        if self.ledger.state.tasks.get(task_id) is not task:
             return await self._poll_elsewhere(task, patience)
-        await self.ledger.waiters.until(
-            task_id, lambda: is_at_rest(task) or tasks.get(task_id) is not task, patience
-        )
-        rested = task.snapshot()
-        await self.ledger.flushed()
-        return rested
+        return await self.rests.of(task, patience)
 
     async def cancel_task(self, token: Bearer, task_id: str) -> None:
         """Cancel a task: its token ends at once, its worker is ended, nothing more from it counts.

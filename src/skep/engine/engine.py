@@ -22,6 +22,7 @@ from skep.engine.prompt_acts import PromptActs
 from skep.engine.question_acts import QuestionActs
 from skep.engine.questions import Questions
 from skep.engine.replies import Replies
+from skep.engine.rest import Rests
 from skep.engine.run import RunDriver
 from skep.engine.run_acts import RunActs
 from skep.engine.session_acts import SessionActs
@@ -75,6 +76,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self._inbox = InboxPump(self)
         self.questions.work.channel_of = self._channel_of
         self.background = Background()
+        self.rests = Rests(self.ledger, self.background)
         self._token_inbox = TokenInbox(self, self.background)
         self.sessions = SessionWatch(self.ledger, self._time_out_session)
         self.dispatcher.tokens.logs.on_owned = self._log_owned

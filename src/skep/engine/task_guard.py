@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from skep import values
 from skep.core import steering
-from skep.core.tasks import SETTLED, TaskState
+from skep.core.tasks import TaskState
 from skep.engine.guarded import OWNER, Guarded
 from skep.engine.history import settled_task
 from skep.engine.info import ENDED
@@ -144,8 +144,3 @@ class TaskGuard(Guarded):
         rows = [] if scoped else await self.ledger.journal.list_runs(limit=LOOKED_RUNS)
         for name in scoped or [row.run_id for row in rows]:
             yield f"run:{name}"
-
-
-def is_at_rest(task: TaskState) -> bool:
-    """Whether nothing more comes of the task by itself."""
-    return task.status == "suspended" or task.status in SETTLED
