@@ -15,8 +15,20 @@ from skep.host import standard_catalog
 TEXT = (Path(__file__).parents[2] / "docs" / "questions.md").read_text()
 
 
-def block(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[0]
+def block(language, number=0):
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[number]
+
+
+def output(script, folder):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout
 
 
 def test_the_flow_that_asks_lints_clean(tmp_path):
@@ -25,12 +37,8 @@ def test_the_flow_that_asks_lints_clean(tmp_path):
 
 
 def test_the_worker_that_asks_is_answered(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block("python")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert ast.literal_eval(done.stdout) == {"text": "draft", "senior": "yes"}
+    assert ast.literal_eval(output(block("python"), tmp_path)) == {"text": "draft", "senior": "yes"}
+
+
+def test_the_work_of_an_operator_is_claimed_and_completed(tmp_path):
+    assert output(block("python", 1), tmp_path) == "2 + 2 = 4\npass\n"
