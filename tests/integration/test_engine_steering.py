@@ -767,27 +767,60 @@ def test_a_thousand_waiters_are_all_woken_and_nothing_is_kept_of_them():
     steering(test)
 
 
-def test_acts_on_a_run_of_another_engine_say_whose_it_is(tmp_path):
+def test_acts_on_a_run_of_another_engine_reach_its_owner(tmp_path):
     url = f"sqlite:///{tmp_path / 'a.db'}"
 
     async def main():
         async with Engine.open(url) as one, Engine.open(url, recover="none") as other:
             agents = Agents(one)
-            handle = await one.start(blueprint(step("gate")), {})
+
+            @one.agent("learns")
+            async def learns(inv):
+                agents.started.set()
+                word = await inv.next_directive()
+                agents.release.set()
+                return [word, await inv.fetch_data("k")]
+
+            handle = await one.start(blueprint([step("learns", "$", "$.a"), step("hang", "$", "$.b")]), {})
             task_id = await live_task(one, agents)
-            polling = asyncio.ensure_future(other.poll_task(None, task_id, 10, run_id=handle.id))
-            for act in (
-                other.pause_loop(None, handle.id),
-                other.mark_pass(None, task_id, 1),
-                other.inject_directive(None, task_id, 1),
-                other.set_resource(None, handle.id, "k", 1),
-            ):
-                with pytest.raises(RunOwned):
-                    await act
             with pytest.raises(PollTimeout):
                 await other.poll_task(None, task_id, 0.01, run_id=handle.id)
-            agents.release.set()
+            with pytest.raises(RunOwned):
+                await other.set_prompt(None, task_id, 2, "x")
+            assert (await other.pause_loop(None, handle.id)).acted
+            assert (await other.set_resource(None, handle.id, "k", 1)).acted
+            polling = asyncio.ensure_future(other.poll_task(None, task_id, 20, run_id=handle.id))
+            assert (await other.inject_directive(None, task_id, "go", run_id=handle.id)).acted
             assert (await polling).status == "pass"
-            await handle.result()
+            assert await handle.until_suspended()
+            agents.started.clear()
+            assert (await other.resume_loop(None, handle.id)).acted
+            assert (await other.mark_pass(None, await live_task(one, agents), 2)).acted
+            result = await handle.result()
+            assert (result["a"], result["b"]) == (["go", 1], 2)
+            for late in (other.pause_loop(None, handle.id), other.mark_blocked(None, task_id, 1)):
+                with pytest.raises(InvalidTransition):
+                    await late
 
     run(main())
+
+
+def test_a_pause_of_an_interrupted_run_waits_for_its_next_owner(tmp_path):
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+
+    async def first():
+        async with Engine.open(url) as engine:
+            agents = Agents(engine)
+            handle = await engine.start(blueprint([step("hang"), step("echo")]), {})
+            await agents.started.wait()
+            return handle.id
+
+    async def second(run_id):
+        async with Engine.open(url, recover="none") as engine:
+            Agents(engine)
+            assert not (await engine.pause_loop(None, run_id)).acted
+            handle = await engine.resume_run(run_id)
+            assert handle._driver.paused
+            assert (await handle.cancel()).status == "cancelled"
+
+    run(second(run(first())))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skep import values
-from skep.engine import work_inbox
+from skep.engine import steer, work_inbox
 from skep.engine.elsewhere import answerer_from, request_of
 from skep.engine.info import ENDED
 from skep.errors import Fenced, JournalFailed, SkepError
@@ -168,5 +168,6 @@ _ACTS: dict[str, Callable[[Engine, RunDriver, dict[str, Any]], None]] = {
     "cancel": _cancel,
     "answer": _answer,
     "signal": _signal,
+    **steer.ACTS,
     **{kind: _of_work(act) for kind, act in work_inbox.ACTS.items()},
 }

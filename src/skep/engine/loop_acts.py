@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skep import values
-from skep.core import events as ev
-from skep.core import steering
+from skep.engine.elsewhere import Delivered
 from skep.engine.history import PAGE
 from skep.engine.reading import find_run
+from skep.engine.steer import set_resource
 from skep.engine.task_guard import MAX_ID, TaskGuard
 from skep.engine.trace import read_page
 from skep.errors import BadValue, LimitExceeded, ResourceNotFound
 
 if TYPE_CHECKING:
+    from skep.core.tokens import TokenRecord
+    from skep.engine.elsewhere import Elsewhere
     from skep.engine.questions import Questions
     from skep.engine.tokens import Bearer
 
@@ -25,45 +27,54 @@ class LoopActs(TaskGuard):
     """Steering and watching a run as methods; a base of `Engine`."""
 
     questions: Questions
+    elsewhere: Elsewhere
 
-    async def pause_loop(self, token: Bearer | None, run_id: str) -> None:
+    async def pause_loop(self, token: Bearer | None, run_id: str) -> Delivered:
         """Let a run begin no further attempt; those that run go on to their end. Lasts across restarts.
 
-        With nothing live the run is `suspended`. Its deadline, its questions and its timers go on meanwhile.
+        Returns when that is durable, or (`acted` false) left for the run's next owner. With nothing live the run
+        is `suspended`. Its deadline, its questions and its timers go on meanwhile.
 
         Raises:
-            RunNotFound, InvalidTransition, RunOwned: it is not an open run of this engine.
+            RunNotFound, InvalidTransition: there is no such run, or it has ended.
         """
         values.check_text(run_id, "run_id", MAX_ID)
         record = await self.admit(token, "pause_loop", run=run_id)
-        (await self._own_run(run_id)).pause(record.agent_id)
+        driver = self.drivers.get(run_id)
+        if driver is None or not driver.is_open:
+            return await self._send_to(run_id, record, {"kind": "pause"})
+        driver.pause(record.agent_id)
         await self.ledger.flushed()
+        return Delivered(driver.log, acted=True)
 
-    async def resume_loop(self, token: Bearer | None, run_id: str) -> None:
+    async def resume_loop(self, token: Bearer | None, run_id: str) -> Delivered:
         """Let a paused run go on; one that is not paused does so anyway. Raises as `pause_loop`."""
         values.check_text(run_id, "run_id", MAX_ID)
         record = await self.admit(token, "resume_loop", run=run_id)
-        (await self._own_run(run_id)).unpause(record.agent_id)
+        driver = self.drivers.get(run_id)
+        if driver is None or not driver.is_open:
+            return await self._send_to(run_id, record, {"kind": "unpause"})
+        driver.unpause(record.agent_id)
         await self.ledger.flushed()
+        return Delivered(driver.log, acted=True)
 
-    async def set_resource(self, token: Bearer | None, run_id: str, key: str, value: Any) -> None:
+    async def set_resource(self, token: Bearer | None, run_id: str, key: str, value: Any) -> Delivered:
         """Leave a value for the workers of a run, which find it by `fetch_data(key)`; the last one counts.
 
         Raises:
             BadValue, LimitExceeded: a key or value that cannot be recorded, or one more than `max_resources`.
-            RunNotFound, InvalidTransition, RunOwned: it is not an open run of this engine.
+            RunNotFound, InvalidTransition: there is no such run, or it has ended.
         """
         values.check_text(run_id, "run_id", MAX_ID)
         values.check_text(key, "key", MAX_KEY)
         record = await self.admit(token, "set_resource", run=run_id)
-        driver = await self._own_run(run_id)
-        steering.check_resources(driver.state, key, self.limits)
-        content = self.ledger.store(values.encode(value, self.limits, where="resource"), driver.log)
-        event = ev.ResourceSet(
-            at=self.ledger.now(), run_id=run_id, key=key, value=content, by=record.agent_id
-        )
-        driver.commit((event,))
+        data = values.encode(value, self.limits, where="resource")
+        driver = self.drivers.get(run_id)
+        if driver is None or not driver.is_open:
+            return await self._send_to(run_id, record, {"kind": "resource", "key": key, "value": value})
+        set_resource(driver, key, data, record.agent_id)
         await self.ledger.flushed()
+        return Delivered(driver.log, acted=True)
 
     async def fetch_data(self, token: Bearer, key: str) -> Any:
         """A resource of the worker's own run.
@@ -117,3 +128,9 @@ class LoopActs(TaskGuard):
             log = f"run:{(await find_run(self.ledger.journal, run_id or '')).run_id}"
         await self.ledger.flushed()
         return await read_page(self.ledger.journal, log, after, limit, task_id)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _send_to(self, run_id: str, record: TokenRecord, body: dict[str, Any]) -> Delivered:
+        """Ask the owner of an open run, or leave it for the next one."""
+        return await self.elsewhere.send(run_id, {**body, "by": {"principal": record.agent_id}})

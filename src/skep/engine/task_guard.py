@@ -13,14 +13,11 @@ from skep.core import steering
 from skep.core.tasks import TaskState
 from skep.engine.guarded import OWNER, Guarded
 from skep.engine.history import settled_task
-from skep.engine.info import ENDED
-from skep.engine.reading import find_run
-from skep.errors import InvalidTransition, RunOwned, TaskNotFound
+from skep.errors import RunOwned, TaskNotFound
 
 if TYPE_CHECKING:
     from skep.core.tokens import TokenRecord
     from skep.engine.dispatch import Job
-    from skep.engine.run import RunDriver
     from skep.engine.tokens import Bearer
 
 MAX_ID = 256
@@ -70,25 +67,13 @@ class TaskGuard(Guarded):
         """
         record, task = await self._admit_task(token, act, task_id, run_id)
         steering.check_open(task)
-        if self.ledger.state.tasks.get(task_id) is not task:
+        if not self._is_ours(task):
             raise RunOwned(f"task {task_id} is open in {task.log}, which is not this engine's")
         return record, task
 
-    async def _own_run(self, run_id: str) -> RunDriver:
-        """An open run of this engine.
-
-        Raises:
-            RunNotFound: no such run in the store.
-            InvalidTransition: it has ended.
-            RunOwned: it is open, but not here.
-        """
-        driver = self.drivers.get(run_id)
-        if driver is not None and driver.is_open:
-            return driver
-        row = await find_run(self.ledger.journal, run_id)
-        if row.status in ENDED or driver is not None:
-            raise InvalidTransition(f"run {row.run_id} has ended: {row.status}")
-        raise RunOwned(f"run {row.run_id} is open, but not in this engine", fix=f"skep resume {row.run_id}")
+    def _is_ours(self, task: TaskState) -> bool:
+        """Whether an open task is this engine's."""
+        return self.ledger.state.tasks.get(task.id) is task
 
     def find_job(self, task: TaskState) -> Job | None:
         """The live attempt of a task, on its way through its stages."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skep import values
-from skep.core import events as ev
 from skep.core import steering
-from skep.core.tasks import Verdict
+from skep.engine.elsewhere import Delivered
 from skep.engine.performing import Performing
-from skep.errors import AttemptEnded, LimitExceeded
+from skep.engine.steer import directive_of, encoded_directive, verdict_of
+from skep.errors import AttemptEnded, RunOwned
 
 if TYPE_CHECKING:
+    from skep.core.tasks import TaskState
+    from skep.core.tokens import TokenRecord
+    from skep.engine.elsewhere import Elsewhere
     from skep.engine.tokens import Bearer
 
 
 class VerdictActs(Performing):
     """Verdicts and directives as methods; a base of `Engine`."""
+
+    elsewhere: Elsewhere
 
     async def mint_worker_token(self, token: Bearer | None, task_id: str, *, handle: bool = False) -> str:
         """The token of a task's live attempt as text, or with `handle` the short stand-in for it.
@@ -35,53 +40,69 @@ class VerdictActs(Performing):
         await self.ledger.flushed()
         return text
 
-    async def mark_pass(self, token: Bearer | None, task_id: str, value: Any) -> None:
+    async def mark_pass(
+        self, token: Bearer | None, task_id: str, value: Any, *, run_id: str | None = None
+    ) -> Delivered:
         """As `override_verdict` with `ok`, for an operator."""
-        await self._decide(token, "mark_pass", task_id, value, ok=True)
+        return await self._decide(token, "mark_pass", task_id, value, run_id, ok=True)
 
-    async def mark_blocked(self, token: Bearer | None, task_id: str, value: Any) -> None:
+    async def mark_blocked(
+        self, token: Bearer | None, task_id: str, value: Any, *, run_id: str | None = None
+    ) -> Delivered:
         """As `override_verdict` without `ok`, for an operator."""
-        await self._decide(token, "mark_blocked", task_id, value, ok=False)
+        return await self._decide(token, "mark_blocked", task_id, value, run_id, ok=False)
 
-    async def override_verdict(self, token: Bearer | None, task_id: str, ok: bool, value: Any) -> None:
+    async def override_verdict(
+        self, token: Bearer | None, task_id: str, ok: bool, value: Any, *, run_id: str | None = None
+    ) -> Delivered:
         """Say how a task ends, whatever its worker says: `pass` or `blocked`, with `value` as its result.
 
         A live worker is told to end, and the task settles when it has; the last verdict before that counts. There
-        is no further attempt. Returns when the verdict is durable.
+        is no further attempt. Returns when the verdict is durable, or (`acted` false) left for the run's next owner;
+        `run_id` helps to find a task of another process.
 
         Raises:
             InvalidTransition: it has settled.
             BadValue, LimitExceeded: a value that cannot be recorded.
         """
-        await self._decide(token, "override_verdict", task_id, value, ok=ok)
+        return await self._decide(token, "override_verdict", task_id, value, run_id, ok=bool(ok))
 
-    async def inject_directive(self, token: Bearer | None, task_id: str, directive: Any) -> None:
+    async def inject_directive(
+        self, token: Bearer | None, task_id: str, directive: Any, *, run_id: str | None = None
+    ) -> Delivered:
         """Put a word in to a task: a live worker that listens gets it, its next attempt in any case.
 
         Raises:
             InvalidTransition: it has settled.
             BadValue, LimitExceeded: a directive that cannot be recorded, or one more than `max_directives`.
         """
-        record, task = await self._open_task(token, "inject_directive", task_id)
-        steering.check_directives(task, self.limits)
-        data = values.encode(directive, self.limits, where="directive")
-        if len(data) > self.limits.max_directive_bytes:
-            raise LimitExceeded("max_directive_bytes", self.limits.max_directive_bytes, where="directive")
-        event = ev.DirectiveInjected(
-            at=self.ledger.now(),
-            task_id=task_id,
-            directive=self.ledger.store(data, task.log),
-            by=record.agent_id,
-        )
-        self.commit_to(task.log, (event,))
+        record, task = await self._admit_task(token, "inject_directive", task_id, run_id)
+        data = encoded_directive(self.ledger, directive)
+        if not self._is_ours(task):
+            return await self._send(record, task, {"kind": "directive", "value": directive})
+        self.commit_to(task.log, (directive_of(self.ledger, task, data, record.agent_id),))
         self.ledger.waiters.wake(f"directives of {task_id}")
         await self.ledger.flushed()
+        return Delivered(task.log, acted=True)
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _decide(self, token: Bearer | None, act: str, task_id: str, value: Any, *, ok: bool) -> None:
-        record, task = await self._open_task(token, act, task_id)
+    async def _decide(
+        self, token: Bearer | None, act: str, task_id: str, value: Any, run_id: str | None, *, ok: bool
+    ) -> Delivered:
+        record, task = await self._admit_task(token, act, task_id, run_id)
+        steering.check_open(task)
         data = values.encode(value, self.limits, where="verdict")
-        content = self.ledger.store(data, task.log, task_id, "verdict")
-        self._override_task(task, Verdict(bool(ok), content, record.agent_id))
+        if not self._is_ours(task):
+            return await self._send(record, task, {"kind": "verdict", "ok": ok, "value": value})
+        self._override_task(task, verdict_of(self.ledger, task, data, record.agent_id, ok=ok))
         await self.ledger.flushed()
+        return Delivered(task.log, acted=True)
+
+    async def _send(self, record: TokenRecord, task: TaskState, body: dict[str, Any]) -> Delivered:
+        """Ask the owner of the task's run."""
+        steering.check_open(task)
+        if task.run_id is None:
+            raise RunOwned(f"task {task.id} is open in {task.log}, which is not this engine's")
+        by = {"principal": record.agent_id}
+        return await self.elsewhere.send(task.run_id, {**body, "task_id": task.id, "by": by})
