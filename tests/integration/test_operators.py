@@ -32,12 +32,13 @@ from skep.testing.aio import run
 from skep.testing.clock import FakeClock
 
 
-def seats(flow, *, name="red", **agent):
+def seats(flow, *, name="red", layers=(), **agent):
     """A Blueprint whose agent `judge` is the work of the seat `red`."""
     return blueprint(
         flow,
         agents=[{"name": "judge", "kind": "operator", "spec": {"operator_ref": name}, **agent}],
         operators=[{"name": "red"}, {"name": "blue"}],
+        spawner_hints={"layers": list(layers)},
     )
 
 
@@ -685,3 +686,49 @@ def test_no_handle_is_ever_kept(tmp_path):
                 assert secret.removeprefix("wh-") not in str(shown)
 
     working(test, url)
+
+
+def test_a_verdict_from_above_closes_the_item():
+    async def test(engine):
+        handle, item = await begin(engine)
+        claimed = await engine.claim(None, item.key)
+        await engine.override_verdict(None, item.task_id, True, value={"verdict": "fine"})
+        with pytest.raises((TokenNotFound, AttemptEnded)):
+            await engine.complete(claimed.handle, item.key, "no")
+        assert (await handle.result())["out"] == {"verdict": "fine"}
+        assert await engine.list_work() == []
+
+    working(test)
+
+
+def test_a_handle_fetches_what_was_offered_and_an_untrusted_blueprint_may_name_a_seat():
+    async def test(engine):
+        document = seats(JUDGED, profile={"system_prompt": "Judge."})
+        handle = await engine.start(document, GIVEN, trusted=False)
+        [item] = await offered(engine)
+        claimed = await engine.claim(None, item.key)
+        fetched = await engine.fetch_worker_payload(claimed.handle, item.task_id)
+        assert (fetched.prompt, fetched.system, fetched.agent) == ("hello", "Judge.", "judge")
+        await engine.post_result(claimed.handle, item.task_id, "by the published verb")
+        assert (await handle.result())["out"] == "by the published verb"
+        assert await engine.list_work() == []
+
+    working(test)
+
+
+def test_layers_act_around_an_operator_once_also_after_a_restart(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def first(engine):
+        handle = await engine.start(seats(JUDGED, layers=["audit"]), GIVEN)
+        [item] = await offered(engine)
+        return handle.id, await engine.claim(None, item.key)
+
+    async def second(engine):
+        handle = await engine.resume_run(run_id)
+        await offered(engine)
+        await engine.complete(claimed.handle, claimed.key, "done")
+        assert (await handle.result())["out"] == "done"
+
+    run_id, claimed = working(first, url)
+    working(second, url, recover="none")
