@@ -675,6 +675,42 @@ def test_a_session_has_only_so_many_open_tasks():
     steering(test, limits=Limits(max_open_tasks=3))
 
 
+def test_children_of_an_attempt_that_is_held_outside_outlive_the_host(tmp_path):
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    flow = blueprint(
+        step("judge"),
+        agents=[{"name": "judge", "kind": "operator", "spec": {"operator_ref": "red"}}],
+        operators=[{"name": "red"}],
+    )
+
+    async def first():
+        async with Engine.open(url) as engine:
+            agents = Agents(engine)
+            handle = await engine.start(flow, {})
+            while not (items := await engine.list_work()):
+                await asyncio.sleep(0)
+            claimed = await engine.claim(None, items[0].key)
+            child = await engine.start_task(claimed.handle, "gate", "large" * 100_000)
+            dispatched = asyncio.ensure_future(engine.dispatch_attempt(claimed.handle, child))
+            await agents.started.wait()
+        with pytest.raises((InvalidTransition, asyncio.CancelledError)):
+            await dispatched
+        return handle.id, items[0].key, claimed.handle, child
+
+    async def second(run_id, key, held, child):
+        async with Engine.open(url, recover="none") as engine:
+            agents = Agents(engine)
+            handle = await engine.resume_run(run_id)
+            assert (await engine.read_task_state(held, child)).status == "pending"
+            agents.release.set()
+            assert await engine.dispatch_attempt(held, child) == Pass("passed")
+            assert (await engine.read_task_state(held, child)).attempt == 2
+            await engine.complete(held, key, "judged")
+            assert (await handle.result())["out"] == "judged"
+
+    run(second(*run(first())))
+
+
 # -- reading -------------------------------------------------------------------------------------
 
 

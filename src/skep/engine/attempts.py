@@ -124,8 +124,9 @@ class Attempts:
                 self.next_attempt(task, route, data)
 
     def are_waiting(self) -> bool:
-        """Whether every live attempt waits for an answer, if there is any."""
-        return all(job.task.status == "suspended" for job in self.jobs.values())
+        """Whether every live attempt waits for somebody outside, if there is any."""
+        tasks = (job.task for job in self.jobs.values())
+        return all(task.status == "suspended" or task.work is not None for task in tasks)
 
     # -- ending --------------------------------------------------------------------------------
 

@@ -23,8 +23,10 @@ def reconcile(driver: RunDriver, generation: int) -> None:
             want = wanted.pop(task.step_key, None) if task.step_key is not None else None
             if isinstance(want, Want):
                 _go_on(driver, task, want)
-            else:
+            elif not _has_parent(driver, task):
                 _end(driver, task)
+            elif task.live:
+                _interrupt(driver, task)
         steps = [want for want in wanted.values() if isinstance(want, Want)]
         if steps:
             driver.create(steps)
@@ -42,6 +44,19 @@ def _end(driver: RunDriver, task: TaskState) -> None:
         driver.commit(transitions.complete_attempt(task, None, driver.ledger.now()))
 
 
+def _has_parent(driver: RunDriver, task: TaskState) -> bool:
+    """Whether the attempt that started the task goes on: somebody outside holds it."""
+    parent = driver.ledger.state.tasks.get(task.parent or "")
+    return parent is not None and parent.live and parent.work is not None and task.status != "cancelled"
+
+
+def _interrupt(driver: RunDriver, task: TaskState) -> None:
+    """Its worker died with the host."""
+    on_interrupt = driver.plan.route(task.agent).on_interrupt
+    now, limits = driver.ledger.now(), driver.ledger.limits
+    driver.commit(transitions.interrupt_attempt(task, now, on_interrupt=on_interrupt, limits=limits))
+
+
 def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
     route = driver.plan.route(task.agent)
     data = values.canonical(want.input)
@@ -57,10 +72,7 @@ def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
         driver.attempts.enqueue(task, route, data)
         return
     if task.live:
-        now, limits = driver.ledger.now(), driver.ledger.limits
-        driver.commit(
-            transitions.interrupt_attempt(task, now, on_interrupt=route.on_interrupt, limits=limits)
-        )
+        _interrupt(driver, task)
     if task.status == "pending":
         driver.attempts.next_attempt(task, route, data)
 

@@ -98,6 +98,8 @@ async def _fetch(engine: RunActs, log: str, event: ev.AnyEvent) -> None:
         content, owner = event.event.content, event.task_id
     elif isinstance(event, ev.TaskCheckpoint):
         content, owner, role = event.value, event.task_id, "checkpoint"
+    elif isinstance(event, ev.TaskCreated):
+        content, owner, role = event.directive, event.task_id, "input"
     elif isinstance(event, ev.VerdictOverridden):
         content, owner, role = event.value, event.task_id, "verdict"
     elif isinstance(event, ev.QuestionAnswered):
