@@ -72,7 +72,7 @@ def _answered(state: EngineState, e: ev.QuestionAnswered) -> None:
 def _closed(state: EngineState, e: ev.QuestionClosed) -> None:
     asked = _ended(state, e.key)
     if asked is not None:
-        asked.closed = True
+        asked.closed = e.reason
 
 
 def _ended(state: EngineState, key: str) -> Asked | None:

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from skep.core.outputs import ContentRef, Final
+from skep.core.question_events import CloseReason
 from skep.core.retry import NO_RETRY, RetryPolicy
 from skep.errors import InvalidTransition
 
@@ -38,12 +39,12 @@ class Previous(Struct, frozen=True):
 class Asked(Struct):
     """A question of a task, from the ask until the task's present line of attempts ends.
 
-    `answer` is there once it was answered; `closed` says that it never will be.
+    `answer` is there once it was answered; `closed` says why it never will be.
     """
 
     digest: str
     answer: ContentRef | None = None
-    closed: bool = False
+    closed: CloseReason | None = None
 
 
 class Verdict(Struct, frozen=True):

@@ -229,7 +229,7 @@ def override_verdict(
 
 def close_questions(task: TaskState, at: int, reason: CloseReason) -> tuple[ev.Event, ...]:
     """Everything that the task still asks, and the offer of its work, is taken back."""
-    asks = (key for key, asked in (task.asks or {}).items() if asked.answer is None and not asked.closed)
+    asks = (key for key, asked in (task.asks or {}).items() if asked.answer is None and asked.closed is None)
     return _close((*asks, task.work), task, at, reason)
 
 

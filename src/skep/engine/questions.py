@@ -174,9 +174,7 @@ class Questions:
         await self._waiters.until(key, lambda: key not in self._ledger.state.questions, timeout)
         await self._ledger.flushed()
         if key not in self._ended:
-            raise QuestionClosed(
-                f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there"
-            )
+            raise _lost(key)
         return answer_of(self._ended[key])
 
     async def answer_for(self, task: TaskState, key: str) -> Any:
@@ -186,8 +184,15 @@ class Questions:
             AnswerTimeout, QuestionClosed: there is no answer.
         """
         asked = (task.asks or {}).get(key)
-        if asked is None or asked.answer is None:
+        if asked is None:
             return await self.value(await self.wait(key), task.log)
+        if asked.answer is None and asked.closed is None:
+            await self._waiters.until(key, lambda: key not in self._ledger.state.questions)
+            await self._ledger.flushed()
+        if asked.closed is not None:
+            raise no_answer(key, asked.closed)
+        if asked.answer is None:
+            raise _lost(key)
         return await self.value(asked.answer, task.log)
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -288,18 +293,30 @@ def answer_of(ended: Ended) -> ContentRef:
     """
     if isinstance(ended, ev.QuestionAnswered):
         return ended.answer
-    if ended.reason == "timeout":
-        raise AnswerTimeout(f"nobody answered question {ended.key} before its deadline")
-    raise QuestionClosed(f"question {ended.key} {how_ended(ended)}")
+    raise no_answer(ended.key, ended.reason)
+
+
+def no_answer(key: str, reason: CloseReason) -> AnswerTimeout | QuestionClosed:
+    """The error of a question that was closed."""
+    if reason == "timeout":
+        return AnswerTimeout(f"nobody answered question {key} before its deadline")
+    return QuestionClosed(f"question {key} {_CLOSED[reason]}")
 
 
 def how_ended(ended: Ended) -> str:
     """In words."""
     if isinstance(ended, ev.QuestionAnswered):
         return f"was answered by {ended.by}"
-    return {
-        "timeout": "has passed its deadline",
-        "cancelled": "was closed: its task was cancelled",
-        "settled": "was closed: its task has ended",
-        "withdrawn": "was taken back",
-    }[ended.reason]
+    return _CLOSED[ended.reason]
+
+
+_CLOSED: dict[CloseReason, str] = {
+    "timeout": "has passed its deadline",
+    "cancelled": "was closed: its task was cancelled",
+    "settled": "was closed: its task has ended",
+    "withdrawn": "was taken back",
+}
+
+
+def _lost(key: str) -> QuestionClosed:
+    return QuestionClosed(f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there")

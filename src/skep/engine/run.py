@@ -324,6 +324,7 @@ class RunDriver:
         """The run's status tells whether anything but answers, or the end of a pause, is waited for."""
         run = self.ledger.state.runs.get(self.run_id)
         if run is None:
+            self._suspended = False
             return
         asks = bool(run.questions or self.outside.signals)
         suspended = asks and run.open_tasks == len(run.asking) and not self.outside.has_timers
