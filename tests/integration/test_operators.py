@@ -303,6 +303,19 @@ def test_who_holds_an_item_may_ask_and_the_deadline_stands_still():
     working(test, clock=clock)
 
 
+def test_who_asks_by_a_handle_may_not_answer_with_another_token():
+    async def test(engine):
+        _, item = await begin(engine)
+        claimed = await engine.claim(await token(engine), item.key)
+        key = await engine.ask(claimed.handle, item.key, "is it?")
+        with pytest.raises(MayNotAnswer, match="anna asked"):
+            await engine.resume(await token(engine, "senior"), key, "yes")
+        await engine.resume(await token(engine, "senior", principal="ben"), key, "yes")
+        assert await engine.await_resume(None, key) == "yes"
+
+    working(test)
+
+
 def test_an_item_may_be_taken_up_days_after_it_was_offered():
     clock = FakeClock()
 

@@ -196,7 +196,8 @@ class WorkActs(Guarded):
     ) -> str:
         """Ask somebody else for the sake of a work item that one holds; the question's key.
 
-        The task is suspended until the answer comes (`await_resume`); its deadline stands still.
+        The task is suspended until the answer comes (`await_resume`); its deadline stands still. Who holds the
+        item by a token has asked, and may not answer with another one.
 
         Raises:
             TokenNotFound: the handle has ended.
@@ -204,7 +205,7 @@ class WorkActs(Guarded):
             BadSchema, BadValue, LimitExceeded: it cannot be asked so.
         """
         item = self.questions.open(key)
-        check_claim(item, await self._holder(token, "ask", item))
+        held = check_claim(item, await self._holder(token, "ask", item))
         asked = Ask(
             question=question,
             audience=read_audience(audience, self.limits),
@@ -212,6 +213,7 @@ class WorkActs(Guarded):
             deadline=seconds(deadline, "deadline"),
             default=None if default is ... else default,
             has_default=default is not ...,
+            by=held.holder if held.session_id is not None else None,
         )
         answer_key = self.questions.work.channel(item).put_question(asked)
         await self.ledger.flushed()
