@@ -54,10 +54,15 @@ def test_an_answer_reaches_its_asker_however_many_others_end_with_it():
 
             handle = await engine.start(lanes(count))
             await handle.until_suspended()
+            odd = [one.key for one in await engine.list_questions() if one.question % 2]
+            others = [asyncio.create_task(engine.await_resume(None, key, 90)) for key in odd]
+            await asyncio.sleep(0)
             clock.advance(60_000)
-            return (await handle.result())["answers"]
+            return (await handle.result())["answers"], await asyncio.gather(*others)
 
-    assert run(main()) == [-1 if number % 2 else "late" for number in range(count)]
+    heard, overheard = run(main())
+    assert heard == [-1 if number % 2 else "late" for number in range(count)]
+    assert set(overheard) == {-1}
 
 
 class Askers:

@@ -15,7 +15,7 @@ from skep.core.questions import Answerer, QuestionState, check_may_answer
 from skep.engine.asks import read_audience
 from skep.engine.elsewhere import Delivered, Elsewhere
 from skep.engine.guarded import OWNER, Guarded
-from skep.engine.questions import Ask, answer_of
+from skep.engine.questions import Ask, answer_of, lost
 from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout
 from skep.flow.waiting import SIGNAL_NAME
 
@@ -128,8 +128,11 @@ class QuestionActs(Guarded):
             return await self._answer_elsewhere(token, key, patience)
         await self.admit(token, "await_resume", **_facts(question))
         if question is not None:
-            content = await self.questions.wait(key, patience)
-            return await self.questions.value(content, question.log)
+            await self.questions.until_ended(key, patience)
+            ended = self.questions.ended(key) or await self.elsewhere.ended(key)
+            if ended is None:
+                raise lost(key)
+            return await self.questions.value(answer_of(ended), question.log)
         await self.ledger.flushed()
         assert ended is not None  # noqa: S101 - just seen
         entry = await self.ledger.journal.find("closed", key)

@@ -163,19 +163,14 @@ class Questions:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    async def wait(self, key: str, timeout: float | None = None) -> ContentRef:  # noqa: ASYNC109 - the clock's time
-        """The answer of a question of this engine, once it is durable.
+    async def until_ended(self, key: str, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the clock's time
+        """Return when a question of this engine has ended, durably.
 
         Raises:
-            AnswerTimeout: its deadline has passed.
-            QuestionClosed: it was taken back.
             PollTimeout: `timeout` seconds are over.
         """
         await self._waiters.until(key, lambda: key not in self._ledger.state.questions, timeout)
         await self._ledger.flushed()
-        if key not in self._ended:
-            raise _lost(key)
-        return answer_of(self._ended[key])
 
     async def answer_for(self, task: TaskState, key: str) -> Any:
         """What a question of an open task was or will be answered with.
@@ -185,14 +180,13 @@ class Questions:
         """
         asked = (task.asks or {}).get(key)
         if asked is None:
-            return await self.value(await self.wait(key), task.log)
+            raise lost(key)
         if asked.answer is None and asked.closed is None:
-            await self._waiters.until(key, lambda: key not in self._ledger.state.questions)
-            await self._ledger.flushed()
+            await self.until_ended(key)
         if asked.closed is not None:
             raise no_answer(key, asked.closed)
         if asked.answer is None:
-            raise _lost(key)
+            raise lost(key)
         return await self.value(asked.answer, task.log)
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -318,5 +312,6 @@ _CLOSED: dict[CloseReason, str] = {
 }
 
 
-def _lost(key: str) -> QuestionClosed:
+def lost(key: str) -> QuestionClosed:
+    """The error of a question whose run this engine has lost."""
     return QuestionClosed(f"this engine has lost question {key}", fix="its run goes on elsewhere: ask there")
