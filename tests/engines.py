@@ -8,6 +8,7 @@ from typing import Any
 
 from skep import Engine
 from skep.flow.blueprint import Blueprint, parse_blueprint
+from skep.testing.aio import run
 from skep.workers.base import WorkerResult
 
 
@@ -85,3 +86,30 @@ class Agents:
             self.started.set()
             await self.release.wait()
             return "passed"
+
+
+def steering(test, url="memory:", **options):
+    """Run `test(engine, agents, operator, senior)`: an engine, the usual agents, a token of each role."""
+
+    async def main():
+        async with Engine.open(url, **options) as engine:
+            agents = Agents(engine)
+            operator = await engine.attach("op", "operator")
+            senior = await engine.attach("chief", "senior")
+            return await test(engine, agents, operator, senior)
+
+    return run(main())
+
+
+async def live_task(engine, agents):
+    """The id of the one task whose worker has begun."""
+    await agents.started.wait()
+    [task] = [task for task in engine.ledger.state.tasks.values() if task.live]
+    return task.id
+
+
+async def pending(engine, count=1):
+    """The pending tasks, once there are `count` of them."""
+    while len(found := [t for t in engine.ledger.state.tasks.values() if t.status == "pending"]) < count:
+        await asyncio.sleep(0)
+    return found

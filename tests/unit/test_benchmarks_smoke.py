@@ -113,6 +113,8 @@ SMALL = [
     (("ours_million.py", "3000"), "late_over_early"),
     (("ours_disk.py", "5", "64"), "mb"),
     (("ours_tokens.py", "50"), "wire_us"),
+    (("ours_waiters.py", "memory", "20"), "ms"),
+    (("ours_waiters.py", "sqlite", "20"), "ms"),
     (("ours_questions.py", "memory", "100"), "p50_us"),
     (("ours_questions.py", "sqlite", "100"), "p50_us"),
     (("commit_floor.py", "5"), "p50_us"),
