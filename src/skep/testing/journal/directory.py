@@ -36,8 +36,13 @@ from skep.testing.journal.kit import Ear, NewStore, Part, events, examples, open
 FINISHED = RunFinished(at=1, run_id="a", status="done")
 
 
-def token(nonce: str) -> SessionAttached:
+def token(nonce: str) -> TokenMinted:
     """An event that adds the entry `token`, `nonce`."""
+    return TokenMinted(at=1, session_id="S-1", nonce=nonce, principal="p", role="operator", expire_at=9)
+
+
+def attached(nonce: str) -> SessionAttached:
+    """An event that does the same, and takes the older tokens of the session away."""
     return SessionAttached(at=1, session_id="S-1", operator_id="o", role="operator", nonce=nonce, expire_at=9)
 
 
@@ -185,17 +190,16 @@ class DirectoryContract(Part):
             assert keys(await journal.list_entries("question")) == ["w2"]
 
     @in_loop
-    async def test_the_tokens_of_a_session_end_when_it_is_detached(self, new_store: NewStore) -> None:
+    async def test_the_tokens_of_a_session_end_when_it_is_taken_up_again_or_detached(
+        self, new_store: NewStore
+    ) -> None:
         async with opened(new_store()()) as journal:
-            minted = TokenMinted(
-                at=1, session_id="S", nonce="login", principal="me", role="observer", expire_at=9
-            )
-            journal.append("session:S", 1, [token("n1"), token("n2"), minted])
+            journal.append("session:S", 1, [attached("n1"), attached("n2"), token("login")])
             await journal.flushed(journal.append("session:T", 1, [token("t")]))
-            assert keys(await journal.list_entries("token")) == ["n1", "n2", "login", "t"]
+            assert keys(await journal.list_entries("token")) == ["n2", "login", "t"]
             await journal.flushed(journal.append("session:S", 4, [SessionDetached(at=1, session_id="S")]))
             assert keys(await journal.list_entries("token")) == ["t"]
-            await journal.flushed(journal.append("session:S", 5, [token("n3")]))
+            await journal.flushed(journal.append("session:S", 5, [attached("n3")]))
             assert keys(await journal.list_entries("token", log="session:S")) == ["n3"]
 
     @in_loop
