@@ -92,6 +92,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     process_stderr_tail: int = 64 * KIB
     process_drain: float = 0.5
     """From a child's exit until its output is taken as complete, when a grandchild holds the pipe."""
+    process_record_bytes: int = 16 * MIB
+    """A line, event or frame of a program's output stream."""
+    process_bad_records: int = 100
+    """Records of a program's output stream that are no output events; beyond it the attempt fails."""
+    process_bad_samples: int = 8
+    """Such records that are shown."""
+    process_window: int = 4 * MIB
+    """Bytes of a program's output stream that may be read before the store has taken what they held."""
     memory_runs: int = 100
     """Finished runs that a `memory:` store keeps."""
     memory_session_events: int = 10_000
