@@ -38,7 +38,9 @@ class Poller(Acts):
         return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
 
     async def poll(self):
-        return (await self.poll_task(None, "T-1", 60)).status
+        state = await self.poll_task(None, "T-1", 60)
+        assert self.durable, "told before it was durable"
+        return state.status
 
     def change(self, status, *, gone=False):
         def act():
