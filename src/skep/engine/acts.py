@@ -109,7 +109,7 @@ class Acts(Performing):
             TaskNotFound: no such task.
         """
         _, task = await self._admit_task(token, "read_task_state", task_id, run_id)
-        return task.snapshot()
+        return await self._durably(task)
 
     async def poll_task(
         self, token: Bearer, task_id: str, hold: float = 0.0, *, run_id: str | None = None
@@ -123,7 +123,7 @@ class Acts(Performing):
         patience = seconds(hold, "hold") or 0.0
         _, task = await self._admit_task(token, "poll_task", task_id, run_id)
         if patience == 0.0 or is_at_rest(task):
-            return task.snapshot()
+            return await self._durably(task)
         if self.ledger.state.tasks.get(task_id) is not task:
             return await self._poll_elsewhere(task, patience)
         return await self.rests.of(task, patience)
@@ -186,6 +186,12 @@ class Acts(Performing):
         if reply is None or reply.recorded is not job.last_final:
             self.dispatcher.channel(job).emit(event)
             self.replies.note(token, task_id, number, event, job.last_final)
+
+    async def _durably(self, task: TaskState) -> TaskState:
+        """The task as it is now, once that is durable (R-ack)."""
+        snapshot = task.snapshot()
+        await self.ledger.flushed()
+        return snapshot
 
     async def _poll_elsewhere(self, task: TaskState, patience: float) -> TaskState:
         """A task of a run that another process owns, or nobody: its log says what becomes of it."""
