@@ -20,7 +20,9 @@ events = st.one_of(
     st.builds(Partial, texts),
     st.builds(Progress, texts, st.none() | texts),
     st.builds(Artifact, texts, st.builds(inline, texts | st.lists(st.integers(0, 9), max_size=4))),
-    st.builds(Final, st.builds(inline, texts | st.floats(allow_nan=False)), st.booleans()),
+    st.builds(
+        Final, st.builds(inline, texts | st.floats(allow_nan=False, allow_infinity=False)), st.booleans()
+    ),
 )
 
 
