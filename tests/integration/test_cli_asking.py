@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
+
+from terminals import CTRL_C, CTRL_D, PROMPT, Terminal
 
 ASK = """
 id: ship
@@ -53,58 +51,6 @@ flow:
   - {step: a, in: {n: 1}, out: $.n}
   - {ask: "'ship?'", audience: senior, schema: {type: boolean}, out: $.ship}
 """
-LAUNCH = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "skep", *sys.argv[1:]])
-"""
-PROMPT = "> "
-CTRL_D = "\x04"
-
-
-class Terminal:
-    """The program on a terminal of its own, as the foreground job of its session."""
-
-    def __init__(self, skep, *words, **env):
-        self.master, terminal = pty.openpty()
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, *words],
-            cwd=skep.folder,
-            env={**skep.env, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", **env},
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-        )
-        os.close(terminal)
-        self.shown = ""
-        self._read_to = 0
-
-    def until(self, text):
-        """Read on until `text` is shown; returns what came before it since the last time."""
-        while (at := self.shown.find(text, self._read_to)) < 0:
-            assert self._more(), f"{text!r} never came: {self.shown}"
-        before = self.shown[self._read_to : at]
-        self._read_to = at + len(text)
-        return before
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def end(self):
-        """Read to the end; the exit code and everything since the last `until`."""
-        while self._more():
-            pass
-        os.close(self.master)
-        return self.child.wait(timeout=30), self.shown[self._read_to :]
-
-    def _more(self):
-        try:
-            piece = os.read(self.master, 65536)
-        except OSError:  # Linux says EIO when the last writer has gone
-            piece = b""
-        self.shown += piece.decode()
-        return bool(piece)
 
 
 @pytest.fixture
@@ -130,9 +76,7 @@ def terminal(skep):
 
     yield start
     for one in opened:
-        if one.child.poll() is None:
-            one.child.kill()
-            one.child.wait()
+        one.kill()
 
 
 def test_it_shows_the_question_and_asks_again_when_the_answer_is_refused(skep, terminal):
@@ -225,7 +169,7 @@ def test_it_asks_while_the_rest_of_the_run_goes_on(skep, terminal):
 def test_ctrl_c_at_the_prompt_cancels_the_run(skep, terminal):
     at = terminal("run", "ask.yaml", "--input", "what=it")
     at.until(PROMPT)
-    at.type("\x03")
+    at.type(CTRL_C)
     assert at.end()[0] == 130
     assert skep.json("ps")["runs"][0]["status"] == "cancelled"
     assert skep.json("questions") == {"questions": []}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from skep.cli.text import in_short
+from skep.cli.text import addressed, in_short
 
 _LANE = re.compile(r"\[\d+\]")
 _ENDS = {
@@ -161,10 +161,8 @@ class RunView:
         elif kind == "task_attempt_interrupted":
             task.live, task.problem = False, "interrupted"
             task.state = "suspended" if task.state == "suspended" else "waiting"
-        elif kind == "task_suspended":
-            task.state, task.note = "suspended", item["key"]
-        elif kind == "task_resumed":
-            task.state, task.note = "running" if task.live else "waiting", None
+        else:
+            _suspend(task, kind, item)
         return task
 
     def _created(self, item: dict[str, Any]) -> TaskView:
@@ -219,6 +217,16 @@ class RunView:
         self._notes[key] = note
         if len(self._notes) > NOTES:
             del self._notes[next(iter(self._notes))]
+
+
+def _suspend(task: TaskView, kind: str, item: dict[str, Any]) -> None:
+    """A task waits for an operator or an answer, or goes on."""
+    if kind in ASKED and item["what"] == "work":
+        task.note = f"{item['key']}  {addressed(item['audience'])}"
+    elif kind == "task_suspended":
+        task.state, task.note = "suspended", item["key"]
+    elif kind == "task_resumed":
+        task.state, task.note = "running" if task.live else "waiting", None
 
 
 def _node_end(item: dict[str, Any]) -> str:

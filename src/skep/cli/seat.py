@@ -1,0 +1,207 @@
+"""`skep operator`: take the work of a seat at a terminal, one item after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skep.cli import exits
+from skep.cli.bearer import TokenFile, held_token
+from skep.cli.options import Store
+from skep.cli.text import in_short, visible
+from skep.errors import (
+    BadValue,
+    ConfigError,
+    InvalidTransition,
+    LimitExceeded,
+    MayNotAnswer,
+    QuestionError,
+    SkepError,
+    WorkHeld,
+)
+
+if TYPE_CHECKING:
+    from skep.engine.engine import Engine
+    from skep.engine.work_acts import Claimed, WorkItem
+
+_LOOK = 0.2
+"""Seconds between two looks whether the store has changed."""
+_LINES = 500
+"""Lines of a prompt that are shown."""
+_BLOCK = ":block"
+_HINT = f"(JSON, text, or @FILE; {_BLOCK} WHY: it cannot be done; Ctrl-D gives it back and leaves)"
+
+
+def operator(
+    seat: Annotated[str, typer.Argument(metavar="SEAT", help="A seat that a Blueprint declares.")],
+    *,
+    token_file: TokenFile = None,
+    store: Store = None,
+) -> int:
+    """Take the work of a seat: shows each prompt and reads the answer."""
+    from skep.cli.terminal import is_interactive
+
+    token = held_token(token_file)
+    if not is_interactive():
+        raise ConfigError(
+            "work is taken at a terminal, and this is none", fix="run it in the foreground of one"
+        )
+    try:
+        asyncio.run(_serve(seat, token, store))
+    except asyncio.CancelledError:
+        return exits.CANCELLED
+    return exits.DONE
+
+
+async def _serve(seat: str, token: str | None, store: str | None) -> None:
+    from skep.cli.interrupts import install, leave_when_signalled
+    from skep.cli.store import open_engine
+
+    loop, serving = asyncio.get_running_loop(), asyncio.current_task()
+    assert serving is not None  # noqa: S101 - this is one
+
+    def leave(_number: int, _frame: object) -> None:
+        leave_when_signalled(as_json=False)
+        loop.call_soon_threadsafe(serving.cancel)
+
+    async with open_engine(store) as engine:
+        install(leave)
+        await Seat(engine, seat, token).serve()
+
+
+class Seat:
+    """One seat, and who sits there."""
+
+    def __init__(self, engine: Engine, name: str, token: str | None) -> None:
+        self._engine = engine
+        self._name = name
+        self._token = token
+        self._left = False
+
+    async def serve(self) -> None:
+        """Take what is offered until the person leaves."""
+        watch = self._engine.journal.watch()
+        told = False
+        while not self._left:
+            if await self._take_one():
+                told = False
+            elif await watch.changed():
+                continue
+            else:
+                if not told:
+                    _write(f"no work for seat {visible(self._name, 100)}; waiting (Ctrl-C leaves)")
+                    told = True
+                await asyncio.sleep(_LOOK)
+
+    async def _take_one(self) -> bool:
+        """Work on the oldest item that can be had; whether there was one."""
+        for item in await self._engine.list_work(self._token, seat=self._name):
+            if item.holder is not None:
+                continue
+            try:
+                claimed = await self._claim(item)
+            except (WorkHeld, QuestionError, InvalidTransition, MayNotAnswer):
+                continue  # somebody was quicker, it has ended, or nobody runs it now
+            await self._work(item, claimed)
+            return True
+        return False
+
+    async def _claim(self, item: WorkItem) -> Claimed:
+        """Claim an item; the owner of the store takes up the run that nobody works on."""
+        try:
+            return await self._engine.claim(self._token, item.key)
+        except InvalidTransition:
+            if self._token is not None or item.run_id is None:
+                raise
+        await self._engine.resume_run(item.run_id)
+        _write(f"{item.run_id} goes on here: no other process works on it")
+        return await self._engine.claim(self._token, item.key)
+
+    async def _work(self, item: WorkItem, claimed: Claimed) -> None:
+        from skep.cli.terminal import read_line
+
+        _show(item)
+        lost = asyncio.ensure_future(self._hold(claimed))
+        try:
+            while (line := await read_line("> ", (lost,))) is not None:
+                if line.strip() and await self._deliver(claimed, line):
+                    return
+            if lost.done():
+                _write(visible(lost.result(), 500))
+                return
+            self._left = True
+            await self._give_back(claimed)
+        except asyncio.CancelledError:
+            await self._give_back(claimed)
+            raise
+        finally:
+            lost.cancel()
+
+    async def _deliver(self, claimed: Claimed, line: str) -> bool:
+        """Whether the item has ended; a refused result leaves it open."""
+        ok = not line.startswith(_BLOCK)
+        try:
+            value = _value(line) if ok else line.removeprefix(_BLOCK).strip()
+            delivered = await self._engine.complete(claimed.handle, claimed.key, value, ok=ok)
+        except (BadValue, LimitExceeded, ConfigError) as error:
+            _write(f"refused: {visible(str(error), 500)}")
+            return False
+        except SkepError as error:
+            _write(visible(str(error), 500))
+            return True
+        _write("delivered" if delivered.acted else "kept for the run's next owner")
+        return True
+
+    async def _hold(self, claimed: Claimed) -> str:
+        """Keep the claim alive; returns when it has ended, and says why."""
+        engine, loop = self._engine, asyncio.get_running_loop()
+        watch = engine.journal.watch()
+        pause = max(1.0, (claimed.lease_until - engine.ledger.now()) / 3000)
+        due = loop.time() + pause
+        try:
+            while True:
+                await asyncio.sleep(_LOOK)
+                if await watch.changed() and not await self._is_ours(claimed):
+                    return f"{claimed.key} is no longer yours: it was taken over, or has ended"
+                if loop.time() >= due:
+                    await engine.renew(claimed.handle, claimed.key, claimed.generation)
+                    due = loop.time() + pause
+        except SkepError as error:
+            return str(error)
+
+    async def _is_ours(self, claimed: Claimed) -> bool:
+        found = await self._engine.list_work(self._token, seat=self._name)
+        ours = (claimed.key, claimed.generation)
+        return any((item.key, item.generation) == ours and item.holder is not None for item in found)
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        with contextlib.suppress(SkepError):  # then it was not ours any more
+            await self._engine.release(claimed.handle, claimed.key, claimed.generation)
+        _write(f"{claimed.key} is given back")
+
+
+def _value(line: str) -> Any:
+    from skep.cli.inputs import parse_value, read_value
+
+    return read_value(line, "result") if line.startswith("@") else parse_value(line, "result")
+
+
+def _show(item: WorkItem) -> None:
+    again = f", attempt {item.attempt}" if item.attempt > 1 else ""
+    _write(f"\n{item.key} of {item.run_id}: {visible(str(item.payload.get('agent')), 100)}{again}")
+    for name in ("system", "prompt"):
+        given = item.payload.get(name)
+        if given is not None:
+            text = given if isinstance(given, str) else in_short(given, 20_000)
+            for line in text.splitlines()[:_LINES]:
+                _write(f"  {visible(line, 2_000)}")
+    _write(f"  {_HINT}")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
