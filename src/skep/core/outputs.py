@@ -9,6 +9,9 @@ from msgspec import Raw, Struct
 from skep import values
 from skep.limits import DEFAULT_LIMITS, Limits
 
+MAX_PARTIAL = 65_536
+"""Characters of one `partial`."""
+
 
 class Inline(Struct, frozen=True, tag_field="kind", tag="inline", gc=False):
     """A value in place; `value` is checked JSON (R-value)."""

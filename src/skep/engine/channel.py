@@ -10,7 +10,17 @@ import msgspec
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
-from skep.core.outputs import Artifact, ContentRef, FileRef, Final, Inline, OutputEvent, Partial, Progress
+from skep.core.outputs import (
+    MAX_PARTIAL,
+    Artifact,
+    ContentRef,
+    FileRef,
+    Final,
+    Inline,
+    OutputEvent,
+    Partial,
+    Progress,
+)
 from skep.engine.asks import Asks, read_audience
 from skep.engine.file_refs import take_in
 from skep.engine.output_types import check_output
@@ -22,10 +32,6 @@ from skep.journal.base import StreamItem
 if TYPE_CHECKING:
     from skep.core.tasks import TaskState
     from skep.engine.dispatch import Dispatcher
-
-
-MAX_PARTIAL = 65_536
-"""Characters of one `partial`."""
 
 
 class Channel:
@@ -70,6 +76,9 @@ class Channel:
     def emit_many(self, events: Sequence[OutputEvent]) -> None:
         self._check_open()
         self._record(events, by=None)
+
+    async def drained(self) -> None:
+        await self._dispatcher.ledger.journal.drained()
 
     def deliver(self, final: Final) -> None:
         if self._closed:

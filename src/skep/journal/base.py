@@ -180,6 +180,14 @@ class Journal(Protocol):
         """
         ...
 
+    async def drained(self) -> None:
+        """Return when nothing waits in the Stream lane that waits now: for who can slow its source down.
+
+        Raises:
+            JournalFailed: the journal has stopped.
+        """
+        ...
+
     # -- reading -------------------------------------------------------------------------------
 
     async def read(self, log: str, after: int = 0, limit: int = 10_000) -> list[Recorded]:

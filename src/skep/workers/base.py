@@ -67,6 +67,14 @@ class Attempt(Protocol):
         """Record outputs in one transition."""
         ...
 
+    async def drained(self) -> None:
+        """Return when the store has taken what was emitted so far: for a worker that can be slowed down.
+
+        Raises:
+            JournalFailed: the store has stopped.
+        """
+        ...
+
     def deliver(self, final: Final) -> None:
         """Record the result together with the end: for a worker whose last act it is. As `emit` otherwise."""
         ...

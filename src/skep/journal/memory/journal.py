@@ -127,6 +127,10 @@ class MemoryJournal:
             raise _not_open(self._tell)
         self._streams.put(log, items)
 
+    async def drained(self) -> None:
+        if not self._open:
+            raise _not_open(self._tell)
+
     def _check(self, log: str) -> None:
         if not self._open:
             raise _not_open(self._tell)

@@ -159,6 +159,9 @@ class SqliteJournal:
         if writer.stream.put(log, items):
             writer.wake()
 
+    async def drained(self) -> None:
+        await self._working().do(lambda _: None)  # is done with the commit that takes what is queued now
+
     def _working(self) -> Writer:
         if self._tell.failure is not None:
             raise same_failure(self._tell.failure)

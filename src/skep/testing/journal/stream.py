@@ -38,3 +38,13 @@ class StreamContract(Part):
             assert kept == list(range(101 - len(kept), 101))
             assert 20 <= len(kept) <= 30
             assert journal.stats()["stream_pruned"] == 100 - len(kept)
+
+    @in_loop
+    async def test_once_drained_nothing_of_what_was_queued_waits(self, new_store: NewStore) -> None:
+        limits = Limits(stream_backlog=4)
+        async with opened(new_store(limits)()) as journal:
+            for number in range(1, 10):
+                journal.stream("run:a", items("t", 2 * number, 2 * number + 1))
+                await journal.drained()
+            assert [item.number for item in await journal.read_stream("run:a")] == list(range(2, 20))
+            assert journal.stats()["stream_dropped"] == 0

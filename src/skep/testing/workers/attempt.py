@@ -45,6 +45,9 @@ class FakeAttempt:
             self.outputs.append(event)
             self._decide(event)
 
+    async def drained(self) -> None:
+        """Nothing waits here."""
+
     def deliver(self, final: Final) -> None:
         self.emit(final)
 

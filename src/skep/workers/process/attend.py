@@ -9,21 +9,21 @@ from skep.limits import Limits
 from skep.workers.base import Ctx, Outcome
 from skep.workers.completion import failed
 from skep.workers.process.child import Child, Exit
-from skep.workers.process.plain import failure, kept_stderr, last_words, outputs
-
-PARSED_HERE = 256 * 1024
-"""Output up to this many bytes is parsed on the event loop, more of it in a thread."""
+from skep.workers.process.ending import kept_stderr, last_words
+from skep.workers.process.output import Output
 
 
 class Attendant:
-    """Waits for one child, ends it when it must, and delivers what it said."""
+    """Waits for one child, ends it when it must, and has what it said delivered."""
 
-    def __init__(self, ctx: Ctx, child: Child, program: str, limits: Limits) -> None:
+    def __init__(self, ctx: Ctx, child: Child, output: Output, program: str, limits: Limits) -> None:
         self._ctx = ctx
         self._child = child
+        self._output = output
         self._program = program
         self._limits = limits
         self._timed_out = False
+        output.attach(child)
         ctx.cancel_token.on_cancel(lambda _: child.terminate(ctx.grace))
 
     async def attend(self, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - the program gets time to end well
@@ -36,13 +36,12 @@ class Attendant:
         finally:
             if timer is not None:
                 timer.cancel()
+        why = self._output.failure(end)
         reason = self._ctx.cancel_token.reason
         if reason is not None:
             return WorkerCancelled(reason)
         if self._timed_out:
-            text = f"{self._program} did not end within {timeout:g} s{last_words(end)}"
-            return self._failed(end, WorkerFailed(text))
-        why = failure(end, self._program, self._limits)
+            why = WorkerFailed(f"{self._program} did not end within {timeout:g} s{last_words(end)}")
         return await self._deliver(end) if why is None else self._failed(end, why)
 
     def _time_out(self) -> None:
@@ -51,19 +50,11 @@ class Attendant:
 
     async def _deliver(self, end: Exit) -> Outcome:
         try:
-            if len(end.stdout) <= PARSED_HERE:
-                notes, final = outputs(end, self._limits)
-            else:
-                notes, final = await asyncio.to_thread(outputs, end, self._limits)
-            reason = self._ctx.cancel_token.reason
-            if reason is not None:
-                return WorkerCancelled(reason)
-            if notes:
-                self._ctx.channel.emit_many(notes)
-            self._ctx.channel.deliver(final)
+            await self._output.deliver(end)
         except SkepError as error:
             return failed(error, f"output of {self._program}: ")
-        return None
+        reason = self._ctx.cancel_token.reason
+        return WorkerCancelled(reason) if reason is not None else None
 
     def _failed(self, end: Exit, why: WorkerFailed) -> WorkerFailed:
         """A failure, with stderr kept where the attempt still takes it."""

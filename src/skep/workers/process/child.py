@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -22,12 +23,15 @@ class Exit(Struct, frozen=True):
     """How a program ended. `code` is negative for a signal, `None` if somebody else here reaped it."""
 
     code: int | None
-    stdout: bytes
     stderr: bytes
     """Its tail."""
     stderr_total: int
-    overflowed: bool
-    """It wrote more than `process_output_bytes` and was killed."""
+
+
+class Output(Protocol):
+    """What takes a child's stdout as it comes."""
+
+    def take(self, chunk: bytes) -> None: ...
 
 
 class Child:
@@ -37,27 +41,53 @@ class Child:
     `process_drain` later, because a grandchild may hold them open for ever.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: bytes | None,
+        limits: Limits,
+        output: Output,
+        *,
+        keep_stdin: bool = False,
+    ) -> None:
         assert process.stdout is not None  # noqa: S101 - narrows the type; `start` asked for pipes
         assert process.stderr is not None  # noqa: S101
         self.pid = process.pid
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._process = process
         self._limits = limits
-        self._output: list[bytes] = []
-        self._output_size = 0
-        self._overflowed = False
         self._errors = Tail(limits.process_stderr_tail)
         self._exited = False
         self._code: int | None = None
         self._gone = False
+        self._drain_over = False
         self._timers: list[asyncio.TimerHandle] = []
-        self._feeder = Feeder(process.stdin, stdin or b"") if process.stdin is not None else None
-        self._stop_watch = watch_exit(process.pid, self._on_exit)
-        self._readers = (
-            Reader(process.stdout, self._take_output, self._on_closed),
-            Reader(process.stderr, self._errors.feed, self._on_closed),
+        self._feeder = (
+            Feeder(process.stdin, stdin or b"", more=keep_stdin) if process.stdin is not None else None
         )
+        self._stop_watch = watch_exit(process.pid, self._on_exit)
+        self._stdout = Reader(process.stdout, output.take, self._on_closed)
+        self._readers = (self._stdout, Reader(process.stderr, self._errors.feed, self._on_closed))
+
+    def write(self, data: bytes) -> None:
+        """More for its stdin, which was kept open; nothing once that is closed."""
+        if self._feeder is not None:
+            self._feeder.feed(data)
+
+    def close_stdin(self) -> None:
+        """Tell it that nothing more comes."""
+        if self._feeder is not None:
+            self._feeder.close()
+
+    def pause(self) -> None:
+        """Read no more of its stdout, so that it has to wait."""
+        self._stdout.pause()
+
+    def resume(self) -> None:
+        """Read its stdout again."""
+        self._stdout.resume()
+        if self._drain_over:
+            self._drain()
 
     def terminate(self, grace: float) -> None:
         """SIGTERM to the group, and SIGKILL `grace` seconds later unless all has ended."""
@@ -76,23 +106,25 @@ class Child:
 
     # -- events --------------------------------------------------------------------------------
 
-    def _take_output(self, chunk: bytes) -> None:
-        self._output_size += len(chunk)
-        if self._output_size <= self._limits.process_output_bytes:
-            self._output.append(chunk)
-        elif not self._overflowed:
-            self._overflowed = True
-            self._output.clear()
-            self.kill()
-
     def _on_exit(self, code: int | None) -> None:
         self._exited = True
         self._code = code
         if any(reader.open for reader in self._readers):
-            loop = asyncio.get_running_loop()
-            self._timers.append(loop.call_later(self._limits.process_drain, self._finish))
+            self._drain()
         else:
             self._finish()
+
+    def _drain(self) -> None:
+        """Wait for the rest of its output, not for ever; while reading is paused that time stands still."""
+        self._drain_over = False
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(self._limits.process_drain, self._drained))
+
+    def _drained(self) -> None:
+        self._drain_over = self._stdout.paused
+        if not self._drain_over:
+            for reader in self._readers:
+                reader.finish()
 
     def _on_closed(self) -> None:
         if self._exited and not any(reader.open for reader in self._readers):
@@ -106,8 +138,7 @@ class Child:
         self._release()
         code = self._code if self._code is not None else reap(self.pid)
         if not self.ended.done():
-            output = b"".join(self._output)
-            self.ended.set_result(Exit(code, output, self._errors.data, self._errors.total, self._overflowed))
+            self.ended.set_result(Exit(code, self._errors.data, self._errors.total))
 
     def _release(self) -> None:
         """End what is left of the group, and give back every descriptor and timer."""

@@ -18,11 +18,15 @@ from skep.workers.process.attend import Attendant
 from skep.workers.process.child import Child
 from skep.workers.process.command import Command, as_argument, start
 from skep.workers.process.environment import check_names, environment
+from skep.workers.process.output import Output
+from skep.workers.process.plain import PlainOutput
 from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
+from skep.workers.process.streamed import StreamedOutput
+from skep.workers.process.streams import StreamMode, decoder_of
 
 
 class ProcessSpawner:
-    """Runs a program for each attempt: the prompt is its stdin, its stdout the result (see `plain.outputs`).
+    """Runs a program for each attempt: the prompt is its stdin, its stdout the result.
 
     Each runs as leader of a process group of its own. Cancelling means SIGTERM to the group and, after the
     grace, SIGKILL; whatever is left of the group when the program has ended is killed too.
@@ -30,6 +34,8 @@ class ProcessSpawner:
     Args:
         program: a name on PATH or a path; a relative path begins in the Blueprint's folder, else in `cwd`.
         args: text without NUL.
+        stream_mode: its stdout as output events while it runs, see `StreamedOutput`; without one stdout is read
+            when it has ended, see `PlainOutput`.
         use_stdin: `False`: the prompt is the last argument, and stdin is empty.
         cwd: a relative one begins in the Blueprint's folder. Default: the run's `work_dir`, else that folder.
         env: variables to set; `None` hands the host's value on. Beside them the child sees only the
@@ -49,6 +55,7 @@ class ProcessSpawner:
         args: Sequence[str] = (),
         *,
         use_stdin: bool = True,
+        stream_mode: StreamMode | None = None,
         cwd: str | None = None,
         env: Mapping[str, str | None] | None = None,
         timeout: float | None = None,
@@ -62,6 +69,7 @@ class ProcessSpawner:
         self.program = program
         self._args = tuple(args)
         self._use_stdin = use_stdin
+        self._stream_mode = stream_mode
         self._cwd = cwd
         self._env = dict(env or {})
         self._timeout = timeout
@@ -82,6 +90,7 @@ class ProcessSpawner:
             read.program,
             read.args,
             use_stdin=read.use_stdin,
+            stream_mode=StreamMode(read.stream_mode) if read.stream_mode is not None else None,
             cwd=read.cwd,
             env=read.env,
             timeout=read.timeout,
@@ -99,11 +108,17 @@ class ProcessSpawner:
             ended.resolve(WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}"))
             return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
         command = self._command(ctx)
-        child = Child(start(command), command.stdin, self._limits)
-        attendant = Attendant(ctx, child, self.program, self._limits)
+        output = self._output(ctx)
+        child = Child(start(command), command.stdin, self._limits, output)
+        attendant = Attendant(ctx, child, output, self.program, self._limits)
         attending = asyncio.get_running_loop().create_task(attendant.attend(self._timeout))
         attending.add_done_callback(lambda _: child.destroy())
         return JoinHandler(new_id(WORKER), ctx.cancel_token, attending)
+
+    def _output(self, ctx: Ctx) -> Output:
+        if self._stream_mode is None:
+            return PlainOutput(ctx, self.program, self._limits)
+        return StreamedOutput(ctx, self.program, decoder_of(self._stream_mode, self._limits), self._limits)
 
     def _command(self, ctx: Ctx) -> Command:
         home = ctx.blueprint_dir or ctx.work_dir or str(Path.cwd())

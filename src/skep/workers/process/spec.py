@@ -38,12 +38,6 @@ def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
     read = StructReader(problems).struct(ProcessSpec, spec if spec is not None else {}, place)
     if read is None or problems:
         return problems
-    if read.stream_mode is not None:
-        at = inside(place, "stream_mode")
-        message = f"stream_mode {read.stream_mode} is planned, not built yet"
-        problems.append(
-            Problem(at, "E-FIELD-NOT-YET", message, "leave it out: stdout is read when the program ends")
-        )
     try:
         check_names(read.env)
     except ConfigError as error:
