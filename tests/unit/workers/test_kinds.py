@@ -150,7 +150,6 @@ def test_good_process_specs():
         ({"program": "x", "env": {"A": 1}}, [("s.env.A", "E-FIELD-TYPE")]),
         ({"program": "x", "env": {"A=B": "1"}}, [("s.env", "E-FIELD-FORM")]),
         ({"program": "x", "env": {"SKEP_RUN_ID": "1"}}, [("s.env", "E-FIELD-FORM")]),
-        ({"program": "x", "stream_mode": "ndjson_lines"}, [("s.stream_mode", "E-FIELD-NOT-YET")]),
         ({"program": "x", "stream_mode": "xml"}, [("s.stream_mode", "E-FIELD-CHOICE")]),
         ({"programm": "x"}, [("s.programm", "E-FIELD-UNKNOWN"), ("s.program", "E-FIELD-MISSING")]),
     ],

@@ -40,6 +40,7 @@ class StreamedOutput:
         self._bytes = 0
         self._events = 0
         self._holding: asyncio.Task[None] | None = None
+        ctx.cancel_token.on_cancel(lambda _: self._let_go())
 
     def attach(self, child: Child) -> None:
         self._child = child
@@ -54,8 +55,7 @@ class StreamedOutput:
             self._holding = asyncio.get_running_loop().create_task(self._hold())
 
     def failure(self, end: Exit) -> WorkerFailed | None:
-        if self._holding is not None:
-            self._holding.cancel()
+        self._let_go()
         if not self._deaf:
             self._emit(self._decoder.end())
         if not self._deaf:
@@ -122,6 +122,10 @@ class StreamedOutput:
             self._bytes = self._events = 0
             self._holding = None
             self._child.resume()
+
+    def _let_go(self) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
 
     def _keep_bad_records(self) -> None:
         bad = self._decoder.bad
