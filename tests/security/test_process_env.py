@@ -24,7 +24,10 @@ SKEP = {
     "MSE_TASK_ID": "T-0000000000000001",
     "MSE_ATTEMPT": "3",
     "MSE_CTX_AGENT": "tester",
+    "MSE_TOKEN_AGENT_ID": "worker-of-T-0000000000000001",
+    "MSE_TOKEN_NONCE": "0" * 32,
 }
+OWN = {"SKEP_MARKER", "SKEP_SCRATCH", "TMPDIR"}
 SECRETS = (
     "AWS_SECRET_ACCESS_KEY",
     "OPENAI_API_KEY",
@@ -64,7 +67,8 @@ def host(monkeypatch):
 def test_nothing_but_the_allow_list_and_the_attempt():
     env = seen()
     assert {name: env[name] for name in SKEP} == SKEP
-    assert set(env) - set(SKEP) == {*ALLOWED, "LC_ALL", "LC_TIME"}
+    assert set(env) - set(SKEP) - OWN == {*ALLOWED, "LC_ALL", "LC_TIME"}
+    assert env["TMPDIR"] == env["SKEP_SCRATCH"]
     assert env["HOME"] == os.environ["HOME"]
     assert "secret-value" not in str(env)
 
@@ -81,6 +85,12 @@ def test_a_named_variable_that_the_host_lacks_is_an_error_not_a_gap():
         environment(make_ctx(), {"NOT_SET_HERE": None})
 
 
+def test_a_private_home_is_the_scratch_folder():
+    env = run(result_of(ProcessSpawner(sys.executable, ["-I", "-c", SHOW], home="private")))
+    assert env["HOME"] == env["SKEP_SCRATCH"] == env["TMPDIR"]
+    assert env["HOME"] != os.environ.get("HOME")
+
+
 def test_outside_a_run_there_is_no_run_id():
     assert "SKEP_RUN_ID" not in environment(make_ctx(run_id=None), {})
 
@@ -92,7 +102,7 @@ def test_no_capability_goes_in():
 
         handle = token
 
-    assert not {"SKEP_TOKEN", "SKEP_HANDLE", "MSE_TOKEN_NONCE"} & set(seen(attempt=Secretive()))
+    assert not {"SKEP_TOKEN", "SKEP_HANDLE", "SKEP_HANDLE_FD", "SKEP_URL"} & set(seen(attempt=Secretive()))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,9 @@ class Channel:
         self._check_open()
         dispatcher, nonce = self._dispatcher, self._task.nonce
         return OwnActs(dispatcher.engine, dispatcher.tokens.grant(nonce or ""))
+
+    def token_id(self) -> str:
+        return hashlib.sha256((self._task.nonce or "").encode()).hexdigest()[:32]
 
     def token(self) -> str:
         return self._dispatcher.tokens.worker_token(self._task)

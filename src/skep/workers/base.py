@@ -133,6 +133,10 @@ class Attempt(Protocol):
         """What the worker may do with its own authority."""
         ...
 
+    def token_id(self) -> str:
+        """What tells the attempt's token from others: a digest, no authority."""
+        ...
+
     def token(self) -> str:
         """The attempt's capability, signed and encoded; made when first asked for."""
         ...
@@ -272,10 +276,23 @@ class WorkerResult(Struct, frozen=True):
 
 
 class Reusable(Worker, Protocol):
-    """A worker that performs many invocations while its lease lives; `join` is its last one plus cleanup."""
+    """A worker that performs many invocations, one at a time, while its lease lives.
 
-    async def invoke(self, ctx: Ctx) -> WorkerResult:
-        """Perform one invocation under `ctx`'s own attempt and token."""
+    Cancelling its own token ends the lease; `join` returns after the last invocation and the cleanup.
+    """
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be invoked again."""
+        ...
+
+    async def invoke(self, ctx: Ctx) -> None:
+        """Perform one invocation under `ctx`'s own attempt and token; its result is delivered there.
+
+        Raises:
+            WorkerFailed: it ended without doing its work.
+            WorkerCancelled: it was cancelled by `ctx`'s token.
+        """
         ...
 
 

@@ -88,6 +88,9 @@ class FakeAttempt:
         self._check_open()
         return self.own_acts
 
+    def token_id(self) -> str:
+        return "0" * 32
+
     def token(self) -> str:
         return "token"
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
 import subprocess
-from contextlib import suppress
 from typing import Protocol
 
 from msgspec import Struct
 
 from skep.limits import Limits
-from skep.workers.process.exit_watch import reap, reap_in_background, watch_exit
+from skep.workers.process.exit_watch import reap, watch_exit
 from skep.workers.process.pipes import Feeder, Reader, Tail
-
-log = logging.getLogger("skep.workers")
+from skep.workers.process.tree.tree import Tree
 
 
 class Exit(Struct, frozen=True):
@@ -35,10 +31,10 @@ class Output(Protocol):
 
 
 class Child:
-    """Moves stdin, stdout and stderr at the same time; when the program ends, its whole group does.
+    """Moves stdin, stdout and stderr at the same time; when the program ends, its whole tree does.
 
-    `ended` resolves when the program has exited and its output is complete: both pipes at their end, or
-    `process_drain` later, because a grandchild may hold them open for ever.
+    `ended` resolves when the program has exited, its output is complete (both pipes at their end, or
+    `process_drain` later, because a grandchild may hold them open for ever) and its tree has ended.
     """
 
     def __init__(
@@ -47,6 +43,7 @@ class Child:
         stdin: bytes | None,
         limits: Limits,
         output: Output,
+        tree: Tree,
         *,
         keep_stdin: bool = False,
     ) -> None:
@@ -55,7 +52,11 @@ class Child:
         self.pid = process.pid
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._process = process
+        self._tree = tree
+        tree.started(process.pid)
         self._limits = limits
+        self._grace_end = 0.0
+        self._ending: asyncio.Task[None] | None = None
         self._errors = Tail(limits.process_stderr_tail)
         self._exited = False
         self._code: int | None = None
@@ -90,19 +91,22 @@ class Child:
             self._drain()
 
     def terminate(self, grace: float) -> None:
-        """SIGTERM to the group, and SIGKILL `grace` seconds later unless all has ended."""
-        self._signal(signal.SIGTERM)
-        self._timers.append(asyncio.get_running_loop().call_later(grace, self.kill))
+        """SIGTERM to the tree, and SIGKILL `grace` seconds later unless all has ended."""
+        if not self._gone:
+            loop = asyncio.get_running_loop()
+            self._tree.signal(signal.SIGTERM)
+            self._grace_end = loop.time() + grace
+            self._timers.append(loop.call_later(grace, self.kill))
 
     def kill(self) -> None:
-        """SIGKILL to the group."""
-        self._signal(signal.SIGKILL)
+        """SIGKILL to the tree."""
+        if not self._gone:
+            self._tree.signal(signal.SIGKILL)
 
     def destroy(self) -> None:
-        """Kill and let go at once, when nobody attends to it any more; nothing if it has ended."""
-        if not self._gone:
-            self._release()
-            reap_in_background(self.pid)
+        """Let go at once, when nobody attends to it any more, and end what has not ended."""
+        self._release()
+        self._tree.abandon()
 
     # -- events --------------------------------------------------------------------------------
 
@@ -133,16 +137,31 @@ class Child:
     # -- the end -------------------------------------------------------------------------------
 
     def _finish(self) -> None:
+        if self._ending is not None or self._gone:
+            return
+        if not self._grace_end and self._tree.end_now():
+            self._complete()
+        else:
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+
+    async def _end(self) -> None:
+        """End what is left of the tree, which has what is left of the grace if it was told to end."""
+        await self._tree.wait(self._grace_end)
+        if not self._tree.end_now():
+            await self._tree.end()
+        self._complete()
+
+    def _complete(self) -> None:
         if self._gone:
             return
         self._release()
         code = self._code if self._code is not None else reap(self.pid)
+        self._tree.reaped()
         if not self.ended.done():
             self.ended.set_result(Exit(code, self._errors.data, self._errors.total))
 
     def _release(self) -> None:
-        """End what is left of the group, and give back every descriptor and timer."""
-        self.kill()
+        """Give back every descriptor and timer."""
         self._gone = True
         self._process.returncode = 0  # reaping is ours, so `Popen` has nothing to warn of
         self._stop_watch()
@@ -152,12 +171,3 @@ class Child:
             self._feeder.close()
         for reader in self._readers:
             reader.close()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._gone:
-            return
-        with suppress(ProcessLookupError):
-            try:
-                os.killpg(self.pid, number)
-            except PermissionError:
-                log.warning("process group %d may not be signalled: it runs as another user", self.pid)

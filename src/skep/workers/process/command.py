@@ -25,19 +25,32 @@ class Command(Struct, frozen=True):
     stdin: bytes | None
 
 
-def as_argument(prompt: str) -> str:
-    """The prompt as the last argument.
+def checked_argument(text: str, what: str) -> str:
+    """`text`, which can be an argument.
 
     Raises:
-        SpawnError: an argument cannot carry it.
+        SpawnError: an argument cannot carry it; `what` names it.
     """
-    size = len(prompt.encode())
-    if "\0" in prompt or size > ARGUMENT_BYTES:
-        what = (
-            "holds a NUL" if "\0" in prompt else f"has {size:,} bytes, an argument at most {ARGUMENT_BYTES:,}"
+    size = len(encoded(text, what))
+    if "\0" in text:
+        raise SpawnError(f"{what} holds a NUL, which no argument can", fix="pass it by stdin")
+    if size > ARGUMENT_BYTES:
+        raise SpawnError(
+            f"{what} has {size:,} bytes, an argument at most {ARGUMENT_BYTES:,}", fix="pass it by stdin"
         )
-        raise SpawnError(f"the prompt {what}", fix="use_stdin: true")
-    return prompt
+    return text
+
+
+def encoded(text: str, what: str = "the prompt") -> bytes:
+    """`text` as UTF-8.
+
+    Raises:
+        SpawnError: it holds a lone surrogate.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise SpawnError(f"{what} holds a lone surrogate, which UTF-8 cannot carry") from error
 
 
 def start(command: Command) -> subprocess.Popen[bytes]:

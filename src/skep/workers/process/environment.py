@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from skep.errors import ConfigError, SpawnError
 from skep.workers.base import Ctx
 
-ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ", "TMPDIR")
+ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ")
 """Handed on as the host has them, and with them every `LC_*`."""
 
 RESERVED = ("SKEP_", "MSE_")
+
+PUBLISHED = ("MSE_TOKEN_AGENT_ID", "MSE_TOKEN_NONCE", "MSE_TASK_ID", "MSE_ATTEMPT", "MSE_CTX_AGENT")
+"""Names that programs written for the published engine read. What stands in `MSE_TOKEN_NONCE` tells attempts
+apart as a nonce does, and opens nothing: it is a digest of ours."""
 
 
 def check_names(env: Mapping[str, str | None]) -> None:
@@ -23,18 +27,21 @@ def check_names(env: Mapping[str, str | None]) -> None:
             raise ConfigError(f"environment variable {name} is set by skep", fix="choose another name")
 
 
-def environment(ctx: Ctx, own: Mapping[str, str | None]) -> dict[str, str]:
-    """The child's whole environment.
+def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool = False) -> dict[str, str]:
+    """The child's environment, to which only what `Tree.variables` says is added.
 
     Args:
         ctx: the attempt, told to the child as `SKEP_*` and by the published `MSE_*` names.
         own: what the agent names; `None` stands for the host's value.
+        private_home: the host's HOME is kept back.
 
     Raises:
         SpawnError: the host has no such variable.
     """
     host = os.environ
     env = {name: value for name, value in host.items() if name in ALLOWED or name.startswith("LC_")}
+    if private_home:
+        env.pop("HOME", None)
     for name, value in own.items():
         if value is None and name not in host:
             raise SpawnError(
@@ -51,6 +58,8 @@ def environment(ctx: Ctx, own: Mapping[str, str | None]) -> dict[str, str]:
         "MSE_TASK_ID": ctx.task_id,
         "MSE_ATTEMPT": str(ctx.attempt),
         "MSE_CTX_AGENT": ctx.agent,
+        "MSE_TOKEN_AGENT_ID": f"worker-of-{ctx.task_id}",
+        "MSE_TOKEN_NONCE": ctx.channel.token_id(),
     }
     if ctx.run_id is not None:
         env["SKEP_RUN_ID"] = ctx.run_id

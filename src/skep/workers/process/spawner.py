@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from skep.errors import BlueprintError, ConfigError, SpawnError, WorkerCancelled
-from skep.ids import WORKER, new_id
+from skep.errors import BlueprintError, ConfigError
 from skep.limits import DEFAULT_LIMITS, Limits
-from skep.workers.base import Completion, Ctx, JoinHandler, Worker
-from skep.workers.process.attend import Attendant
-from skep.workers.process.child import Child
-from skep.workers.process.command import Command, as_argument, start
+from skep.workers.base import Ctx, Worker
+from skep.workers.process.command import Command, checked_argument, encoded
 from skep.workers.process.environment import check_names, environment
+from skep.workers.process.launch import launch, too_late
 from skep.workers.process.output import Output
+from skep.workers.process.place import program_and_cwd
 from skep.workers.process.plain import PlainOutput
+from skep.workers.process.resources import NO_LIMITS, Resources
 from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
 from skep.workers.process.streamed import StreamedOutput
 from skep.workers.process.streams import StreamMode, decoder_of
@@ -28,8 +25,8 @@ from skep.workers.process.streams import StreamMode, decoder_of
 class ProcessSpawner:
     """Runs a program for each attempt: the prompt is its stdin, its stdout the result.
 
-    Each runs as leader of a process group of its own. Cancelling means SIGTERM to the group and, after the
-    grace, SIGKILL; whatever is left of the group when the program has ended is killed too.
+    Each has a scratch folder (`SKEP_SCRATCH`) and a tree of its own: cancelling means SIGTERM to everything that
+    it started and, after the grace, SIGKILL; whatever is left when the program has ended is killed too.
 
     Args:
         program: a name on PATH or a path; a relative path begins in the Blueprint's folder, else in `cwd`.
@@ -40,7 +37,9 @@ class ProcessSpawner:
         cwd: a relative one begins in the Blueprint's folder. Default: the run's `work_dir`, else that folder.
         env: variables to set; `None` hands the host's value on. Beside them the child sees only the
             allow-list of `environment` and its attempt (`SKEP_*`).
+        home: `private`: HOME is the attempt's scratch folder, without the logins that lie in the real one.
         timeout: seconds until it is ended as if cancelled, and the attempt failed.
+        resources: memory, CPU seconds and open files that each of its processes may use (Linux).
         limits: `process_output_bytes` and its kin.
 
     Raises:
@@ -58,7 +57,9 @@ class ProcessSpawner:
         stream_mode: StreamMode | None = None,
         cwd: str | None = None,
         env: Mapping[str, str | None] | None = None,
+        home: Literal["private"] | None = None,
         timeout: float | None = None,
+        resources: Resources = NO_LIMITS,
         limits: Limits | None = None,
     ) -> None:
         if isinstance(args, str) or any("\0" in text for text in (program, *args)) or not program:
@@ -72,7 +73,9 @@ class ProcessSpawner:
         self._stream_mode = stream_mode
         self._cwd = cwd
         self._env = dict(env or {})
+        self._private_home = home == "private"
         self._timeout = timeout
+        self._resources = resources
         self._limits = limits or DEFAULT_LIMITS
 
     @classmethod
@@ -93,7 +96,9 @@ class ProcessSpawner:
             stream_mode=StreamMode(read.stream_mode) if read.stream_mode is not None else None,
             cwd=read.cwd,
             env=read.env,
+            home=read.home,
             timeout=read.timeout,
+            resources=read.resources,
             limits=limits,
         )
 
@@ -103,17 +108,17 @@ class ProcessSpawner:
         Raises:
             SpawnError: it cannot be started, or its arguments cannot carry the prompt.
         """
-        if ctx.cancel_token.reason is not None:
-            ended = Completion()
-            ended.resolve(WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}"))
-            return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
-        command = self._command(ctx)
-        output = self._output(ctx)
-        child = Child(start(command), command.stdin, self._limits, output)
-        attendant = Attendant(ctx, child, output, self.program, self._limits)
-        attending = asyncio.get_running_loop().create_task(attendant.attend(self._timeout))
-        attending.add_done_callback(lambda _: child.destroy())
-        return JoinHandler(new_id(WORKER), ctx.cancel_token, attending)
+        late = too_late(ctx)
+        if late is not None:
+            return late
+        return await launch(
+            ctx,
+            self._command(ctx),
+            self._output(ctx),
+            self._limits,
+            timeout=self._timeout,
+            resources=self._resources,
+        )
 
     def _output(self, ctx: Ctx) -> Output:
         if self._stream_mode is None:
@@ -121,14 +126,8 @@ class ProcessSpawner:
         return StreamedOutput(ctx, self.program, decoder_of(self._stream_mode, self._limits), self._limits)
 
     def _command(self, ctx: Ctx) -> Command:
-        home = ctx.blueprint_dir or ctx.work_dir or str(Path.cwd())
-        cwd = ctx.work_dir or home if self._cwd is None else str(Path(home, self._cwd))
-        program = self.program
-        if os.sep in program:
-            program = str(Path(ctx.blueprint_dir or cwd, program))
-        try:
-            data = ctx.prompt.encode()
-        except UnicodeEncodeError as error:
-            raise SpawnError("the prompt holds a lone surrogate, which UTF-8 cannot carry") from error
-        argv = [program, *self._args, *(() if self._use_stdin else (as_argument(ctx.prompt),))]
-        return Command(argv, environment(ctx, self._env), cwd, data if self._use_stdin else None)
+        program, cwd = program_and_cwd(ctx, self.program, self._cwd)
+        last = () if self._use_stdin else (checked_argument(ctx.prompt, "the prompt"),)
+        env = environment(ctx, self._env, private_home=self._private_home)
+        stdin = encoded(ctx.prompt) if self._use_stdin else None
+        return Command([program, *self._args, *last], env, cwd, stdin)

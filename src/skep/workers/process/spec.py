@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from skep.errors import ConfigError
+from skep.flow.parts import SubprocessDef
 from skep.flow.problems import Problem, inside
 from skep.flow.struct_reader import StructReader
+from skep.values import type_of
+from skep.workers.pool import PoolSize
 from skep.workers.process.environment import check_names
+from skep.workers.process.resources import Resources
 
 Text = Annotated[str, Meta(pattern="^[^\0]*$", examples=["text without NUL"])]
 Filled = Annotated[str, Meta(pattern="^[^\0]+$", examples=["ruff"], description="The program to run.")]
+Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 
 
 class ProcessSpec(Struct, frozen=True, kw_only=True):
@@ -23,9 +31,24 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
     use_stdin: bool = True
     cwd: Text | None = None
     env: dict[str, Text | None] = {}
-    timeout: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None
+    timeout: Seconds | None = None
     """Seconds."""
+    home: Literal["private"] | None = None
+    """`private`: HOME is the attempt's scratch folder."""
+    resources: Resources = Resources()
     stream_mode: Literal["ndjson_lines", "sse_events", "length_prefixed"] | None = None
+    persistent: bool = False
+    pool: PoolSize = PoolSize()
+
+
+class TemplateSpec(Struct, frozen=True, kw_only=True):
+    """What stands for an agent that is run by a template (`process_templates.template_spec`)."""
+
+    template: SubprocessDef
+    model: str | None = None
+    tools: tuple[str, ...] | None = None
+    timeout: Seconds | None = None
+    """Seconds."""
 
 
 def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
@@ -35,11 +58,42 @@ def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
     ['spec.args[1]: E-FIELD-TYPE expected string, got number']
     """
     problems: list[Problem] = []
-    read = StructReader(problems).struct(ProcessSpec, spec if spec is not None else {}, place)
-    if read is None or problems:
+    if type_of(spec) is dict and "template" in spec:
+        template = StructReader(problems).struct(TemplateSpec, spec, place)
+        if template is not None and not problems:
+            _check_env(template.template.env, inside(place, "template"), problems)
         return problems
+    read = StructReader(problems).struct(ProcessSpec, spec if spec is not None else {}, place)
+    if read is not None and not problems:
+        _check_forms(read, place, problems)
+    return problems
+
+
+def _check_forms(read: ProcessSpec, place: str, problems: list[Problem]) -> None:
+    """What the types cannot say."""
+    _check_env(read.env, place, problems)
+    if read.persistent and not read.use_stdin:
+        message = "a persistent program gets its prompts by stdin"
+        problems.append(Problem(inside(place, "use_stdin"), "E-FIELD-FORM", message, "leave it out"))
+    if read.persistent and read.stream_mode not in (None, "ndjson_lines"):
+        message = "a persistent program speaks ndjson_lines"
+        problems.append(Problem(inside(place, "stream_mode"), "E-FIELD-FORM", message, "leave it out"))
+    if read.pool.min > read.pool.max:
+        message = f"min {read.pool.min} is more than max {read.pool.max}"
+        problems.append(Problem(inside(place, "pool"), "E-FIELD-RANGE", message, "raise max"))
+    if not read.use_stdin and not _takes_no_options(read):
+        message = "a prompt that begins with - would be read as an option"
+        fix = 'end args with "--" if the program knows it, or use stdin'
+        problems.append(Problem(inside(place, "args"), "W-PROMPT-DASH", message, fix, "warning"))
+
+
+def _takes_no_options(read: ProcessSpec) -> bool:
+    """Whether what follows `args` is surely no option: after `--`, and after the command of `sh -c`."""
+    return "--" in read.args or (PurePath(read.program).name in _SHELLS and "-c" in read.args)
+
+
+def _check_env(env: Any, place: str, problems: list[Problem]) -> None:
     try:
-        check_names(read.env)
+        check_names(env)
     except ConfigError as error:
         problems.append(Problem(inside(place, "env"), "E-FIELD-FORM", error.what, error.fix))
-    return problems

@@ -13,22 +13,25 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
+from skep.workers.process.tree import procfs
+
 if sys.platform == "linux":
-    from resource import RLIM_INFINITY, prlimit
+    from resource import prlimit
 else:
-    prlimit, RLIM_INFINITY = None, -1
+    prlimit = None
 
 VARIABLE = "SKEP_MARKER"
 
 _LOCKS = 10
 """RLIMIT_LOCKS: Python has no name for it."""
+_UNLIMITED = -1
 _BRANDS = 1 << 62
 _FEWEST = 1 << 40
 """Fewer brands to choose from than this are not worth the chance that two hosts choose the same."""
 
 
 class Mark(NamedTuple):
-    """What is kept of one attempt to recognise its processes: nothing that anybody could put on himself."""
+    """What is kept of one attempt to recognise its processes."""
 
     digest: str
     """Of the marker."""
@@ -59,6 +62,15 @@ def set_brand(pid: int, mark: Mark) -> None:
             prlimit(pid, _LOCKS, (mark.brand, mark.brand))
 
 
+def brand_tree(pid: int, mark: Mark) -> None:
+    """Brand a process and what it may have started since it began: what it starts from now on inherits the brand."""
+    set_brand(pid, mark)
+    waiting = procfs.children(pid) or []
+    for child in waiting:
+        set_brand(child, mark)
+        waiting += procfs.children(child) or []
+
+
 def brand_of(pid: int) -> int:
     """The brand that a process carries; 0 if none, if it has gone, or if it is another user's."""
     if prlimit is None:
@@ -67,7 +79,7 @@ def brand_of(pid: int) -> int:
         hard = prlimit(pid, _LOCKS)[1]
     except (OSError, ValueError):
         return 0
-    return 0 if hard == RLIM_INFINITY else hard
+    return 0 if hard == _UNLIMITED else hard
 
 
 def _most() -> int:

@@ -18,6 +18,7 @@ class Proc(NamedTuple):
     pid: int
     state: str
     parent: int
+    group: int
     session: int
     start: int
 
@@ -42,7 +43,7 @@ def look(pid: int) -> Proc | None:
         return None
     # The command's name, in parentheses, may hold anything: the fields follow its last one.
     fields = data[data.rfind(b")") + 2 :].split()
-    return Proc(pid, fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+    return Proc(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def look_at_all() -> Iterator[Proc]:

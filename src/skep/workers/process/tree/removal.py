@@ -59,7 +59,9 @@ def _flatten(top: int, name: str, moved: int, end: float) -> int:
                 if not _unlinked(entry, folder):
                     moved += 1
                     os.chmod(entry.name, stat.S_IRWXU, dir_fd=folder, follow_symlinks=True)
-                    os.rename(entry.name, f".{moved}.{os.urandom(8).hex()}", src_dir_fd=folder, dst_dir_fd=top)
+                    os.rename(
+                        entry.name, f".{moved}.{os.urandom(8).hex()}", src_dir_fd=folder, dst_dir_fd=top
+                    )
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=top)

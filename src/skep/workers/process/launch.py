@@ -1,0 +1,65 @@
+"""From a command to a worker: what every form of a program has in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import structs
+
+from skep.errors import WorkerCancelled
+from skep.ids import WORKER, new_id
+from skep.limits import Limits
+from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Worker
+from skep.workers.process.attend import Attendant
+from skep.workers.process.child import Child
+from skep.workers.process.command import Command, start
+from skep.workers.process.output import Output
+from skep.workers.process.resources import NO_LIMITS, Resources, confine
+from skep.workers.process.tree.tree import Tree
+
+
+def too_late(ctx: Ctx) -> Worker | None:
+    """The worker of an attempt that was cancelled before its start."""
+    if ctx.cancel_token.reason is None:
+        return None
+    ended = Completion()
+    ended.resolve(WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}"))
+    return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
+
+
+async def launch(
+    ctx: Ctx,
+    command: Command,
+    output: Output,
+    limits: Limits,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - the program's, not that of its start
+    resources: Resources = NO_LIMITS,
+    after: Callable[[], object] | None = None,
+) -> Worker:
+    """Start a program for one attempt and attend to it; `after` is called when it has ended.
+
+    Raises:
+        SpawnError: it cannot be started.
+    """
+    tree = await Tree.begin()
+    try:
+        command = structs.replace(command, env=tree.variables() | command.env)
+        child = Child(start(command), command.stdin, limits, output, tree)
+        confine(child.pid, resources)
+    except BaseException:
+        tree.abandon()
+        raise
+    attendant = Attendant(ctx, child, output, command.argv[0], limits)
+
+    async def attend() -> Outcome:
+        outcome = await attendant.attend(timeout)
+        await tree.close()
+        return outcome
+
+    attending = asyncio.get_running_loop().create_task(attend())
+    attending.add_done_callback(lambda _: child.destroy())
+    if after is not None:
+        attending.add_done_callback(lambda _: after())
+    return JoinHandler(new_id(WORKER), ctx.cancel_token, attending)
