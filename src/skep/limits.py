@@ -88,6 +88,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """From the request to end until a worker is killed or abandoned."""
     max_hold_ms: float = 50.0
     """A state transition held longer is logged and counted (R-sync)."""
+    pool_waiting: int = 10_000
+    """Attempts waiting for a reusable worker of one agent."""
     process_output_bytes: int = 64 * MIB
     process_stderr_tail: int = 64 * KIB
     process_drain: float = 0.5

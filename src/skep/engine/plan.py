@@ -123,7 +123,7 @@ class Planner:
             document=document,
             version=values.digest(document),
             program=compile_flow(blueprint.flow, self._limits),
-            routes={name: self._route(agent, layers, env) for name, agent in agents.items()},
+            routes={name: self._route(agent, layers, env, blueprint) for name, agent in agents.items()},
             link=self._link,
         )
 
@@ -132,7 +132,9 @@ class Planner:
         known = self.registered.get(agent)
         return self._route(known, (), BuildEnv(limits=self._limits)) if known is not None else None
 
-    def _route(self, agent: AgentDef, layers: Sequence[str], env: BuildEnv) -> Route:
+    def _route(
+        self, agent: AgentDef, layers: Sequence[str], env: BuildEnv, blueprint: Blueprint | None = None
+    ) -> Route:
         info = self._catalog.kind(agent.kind)
         factory = self._factories.get(info.name if info else agent.kind)
         if factory is None:
@@ -140,7 +142,7 @@ class Planner:
                 f"agent {agent.name!r} is of kind {agent.kind!r}, which this version cannot start",
                 fix=f"kinds that start: {', '.join(sorted(self._factories))}",
             )
-        base = factory.build(agent.name, kind_spec(agent, info.name if info else agent.kind), env)
+        base = factory.build(agent.name, kind_spec(agent, info.name if info else agent.kind, blueprint), env)
         return Route(
             agent=agent.name,
             perform=performing(self._link(base, layers)),

@@ -15,6 +15,7 @@ from skep.flow.catalog import Catalog
 from skep.flow.document import plain_copy
 from skep.flow.lint_asking import lint_ask
 from skep.flow.lint_flow import lint_item
+from skep.flow.lint_processes import lint_processes
 from skep.flow.lint_trust import agent_trust, blueprint_trust, document_refs
 from skep.flow.nodes import Ask, Step
 from skep.flow.not_yet import agent_not_yet, blueprint_not_yet
@@ -106,6 +107,7 @@ class _Lint:
         yield from self._agents()
         yield from self._duplicates()
         yield from self._layers()
+        yield from lint_processes(self._blueprint)
         yield from blueprint_not_yet(self._blueprint)
         if self._untrusted:
             yield from blueprint_trust(self._blueprint)
@@ -127,7 +129,7 @@ class _Lint:
             yield from self._kind(agent, place)
             yield from self._operator_ref(agent, inside(place, "spec"))
             yield from self._template(agent, inside(inside(place, "profile"), "system_prompt"))
-            yield from agent_not_yet(agent, place)
+            yield from agent_not_yet(agent, place, self._blueprint)
 
     def _kind(self, agent: AgentDef, place: str) -> Iterator[Problem]:
         kind = self._catalog.kind(agent.kind)
@@ -138,7 +140,7 @@ class _Lint:
             message = f"kind {kind.name!r} cannot be started by this version"
             ready = ", ".join(known.name for known in self._catalog.kinds if known.ready)
             yield Problem(inside(place, "kind"), "E-KIND-NOT-YET", message, f"ready: {ready}", "warning")
-        spec, place = kind_spec(agent, kind.name), inside(place, "spec")
+        spec, place = kind_spec(agent, kind.name, self._blueprint), inside(place, "spec")
         yield from kind.check(spec, place)
         if self._untrusted:
             yield from agent_trust(spec, kind, place)

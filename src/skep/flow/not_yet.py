@@ -7,9 +7,10 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from skep.flow.agents import AgentDef
+from skep.flow.agents import AgentDef, SubprocessRunner
 from skep.flow.blueprint import Blueprint
 from skep.flow.problems import Problem, inside
+from skep.flow.process_templates import runner_of
 from skep.flow.struct_reader import default_of
 
 BLUEPRINT = (
@@ -20,18 +21,17 @@ BLUEPRINT = (
     "projection_placement",
     "audits",
     "degradation_policy",
-    "runners",
-    "default_runner",
-    "subprocesses",
     "check_policy",
     "blueprint_ref_includes",
 )
 STRATEGY = ("strict_binding",)
 METADATA = ("project_name_alias", "default_run_ttl_secs", "strict_verdict_handling", "lints")
 OPERATOR = ("spec", "profile", "meta")
-AGENT = ("runner", "runner_ref", "verdict", "lints")
+AGENT = ("verdict", "lints")
+RUNNER = ("runner", "runner_ref")
 META = ("ctx", "context_policy", "meta_ref", "projection_name")
-PROFILE = ("model", "effort", "tools", "worker_binding")
+PROFILE = ("effort", "worker_binding")
+MODEL = ("model", "tools")
 
 
 def blueprint_not_yet(blueprint: Blueprint) -> Iterator[Problem]:
@@ -39,13 +39,20 @@ def blueprint_not_yet(blueprint: Blueprint) -> Iterator[Problem]:
     yield from _set_fields(blueprint, BLUEPRINT, "")
     yield from _set_fields(blueprint.strategy, STRATEGY, "strategy")
     yield from _set_fields(blueprint.metadata, METADATA, "metadata")
+    for number, named in enumerate(blueprint.runners):
+        if not isinstance(named.runner, SubprocessRunner):
+            place = inside(inside("runners", number), "runner")
+            yield _warning(place, "this backend has no effect in this version", None)
     for number, operator in enumerate(blueprint.operators):
         yield from _set_fields(operator, OPERATOR, inside("operators", number))
 
 
-def agent_not_yet(agent: AgentDef, place: str) -> Iterator[Problem]:
+def agent_not_yet(agent: AgentDef, place: str, blueprint: Blueprint) -> Iterator[Problem]:
     """The same for one agent."""
     yield from _set_fields(agent, AGENT, place)
+    if runner_of(agent, blueprint) is None:
+        yield from _set_fields(agent, RUNNER, place)
+        yield from _set_fields(agent.profile, MODEL, inside(place, "profile"))
     yield from _set_fields(agent.meta, META, inside(place, "meta"))
     yield from _set_fields(agent.profile, PROFILE, inside(place, "profile"))
     if agent.interruption == "ask":

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from skep.errors import LimitExceeded, WorkerCancelled, WorkerError, WorkerFailed
+from skep.errors import LimitExceeded, SkepError, WorkerCancelled, WorkerError
 from skep.ids import WORKER, new_id
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Reusable, Worker
@@ -108,7 +108,9 @@ class Pool:
 
     async def _wait(self, ctx: Ctx) -> None:
         if len(self._waiters) >= self._limits.pool_waiting:
-            raise LimitExceeded("pool_waiting", self._limits.pool_waiting, fix="start fewer, or raise pool.max")
+            raise LimitExceeded(
+                "pool_waiting", self._limits.pool_waiting, fix="start fewer, or raise pool.max"
+            )
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         ctx.cancel_token.on_cancel(lambda _: waiter.cancel())
@@ -212,13 +214,13 @@ class PooledSpawner:
             return failed(error)
         try:
             await worker.invoke(ctx)
-        except WorkerError as error:
-            return error
+        except SkepError as error:
+            return error if isinstance(error, WorkerError) else failed(error)
         finally:
             self.pool.give_back(worker, key)
         reason = ctx.cancel_token.reason
         return WorkerCancelled(reason) if reason is not None else None
 
 
-def _too_late(ctx: Ctx) -> WorkerFailed | WorkerCancelled:
+def _too_late(ctx: Ctx) -> WorkerCancelled:
     return WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}")

@@ -259,9 +259,6 @@ NOT_YET = {
     "default_context_policy": {},
     "projection_placement": {"root": "project_root"},
     "degradation_policy": "warn",
-    "runners": [{"name": "r", "runner": {"backend": "ws_operator"}}],
-    "default_runner": "r",
-    "subprocesses": [{"name": "s", "argv": []}],
     "check_policy": "warn",
     "blueprint_ref_includes": ["x"],
 }
@@ -281,6 +278,7 @@ def test_fields_without_effect_are_said_aloud(field):
         (base(metadata={"default_run_ttl_secs": 5}), "metadata.default_run_ttl_secs"),
         (base(metadata={"lints": {"x": "allow"}}), "metadata.lints"),
         (base(operators=[{"name": "lead"}, {"name": "b", "spec": 1}]), "operators[1].spec"),
+        (base(runners=[{"name": "r", "runner": {"backend": "ws_operator"}}]), "runners[0].runner"),
         (agents(runner={"backend": "ws_operator"}), "agents[0].runner"),
         (agents(verdict={"values": ["PASS"]}), "agents[0].verdict"),
         (agents(meta={"ctx": {"k": 1}}), "agents[0].meta.ctx"),

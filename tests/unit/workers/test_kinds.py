@@ -118,7 +118,7 @@ def test_identity_echoes_its_prompt(agents):
 
 FULL = {
     "program": "ruff",
-    "args": ["check", "-", ""],
+    "args": ["check", "-", "", "--"],
     "use_stdin": False,
     "cwd": "sub",
     "env": {"A": "1", "API_KEY": None},

@@ -25,7 +25,7 @@ class Command(Struct, frozen=True):
     stdin: bytes | None
 
 
-def checked_argument(text: str, what: str) -> str:
+def checked_argument(text: str, what: str, fix: str = "pass it by stdin") -> str:
     """`text`, which can be an argument.
 
     Raises:
@@ -33,11 +33,9 @@ def checked_argument(text: str, what: str) -> str:
     """
     size = len(encoded(text, what))
     if "\0" in text:
-        raise SpawnError(f"{what} holds a NUL, which no argument can", fix="pass it by stdin")
+        raise SpawnError(f"{what} holds a NUL, which no argument can", fix=fix)
     if size > ARGUMENT_BYTES:
-        raise SpawnError(
-            f"{what} has {size:,} bytes, an argument at most {ARGUMENT_BYTES:,}", fix="pass it by stdin"
-        )
+        raise SpawnError(f"{what} has {size:,} bytes, an argument at most {ARGUMENT_BYTES:,}", fix=fix)
     return text
 
 

@@ -17,6 +17,9 @@ PUBLISHED = ("MSE_TOKEN_AGENT_ID", "MSE_TOKEN_NONCE", "MSE_TASK_ID", "MSE_ATTEMP
 """Names that programs written for the published engine read. What stands in `MSE_TOKEN_NONCE` tells attempts
 apart as a nonce does, and opens nothing: it is a digest of ours."""
 
+_LASTING = frozenset({"SKEP_AGENT", "MSE_CTX_AGENT"})
+"""What a program that serves many attempts is told of them; the rest comes with each."""
+
 
 def check_names(env: Mapping[str, str | None]) -> None:
     """Raise `ConfigError` for a variable that cannot be set or that skep sets itself."""
@@ -64,3 +67,8 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
     if ctx.run_id is not None:
         env["SKEP_RUN_ID"] = ctx.run_id
     return env
+
+
+def without_attempt(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that outlives its attempt."""
+    return {name: text for name, text in env.items() if name in _LASTING or not name.startswith(RESERVED)}

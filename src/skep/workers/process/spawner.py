@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
+from msgspec import Struct, structs
 
 from skep.errors import BlueprintError, ConfigError
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Ctx, Worker
+from skep.workers.pool import PooledSpawner, PoolSize
 from skep.workers.process.command import Command, checked_argument, encoded
-from skep.workers.process.environment import check_names, environment
+from skep.workers.process.environment import check_names, environment, without_attempt
 from skep.workers.process.launch import launch, too_late
 from skep.workers.process.output import Output
+from skep.workers.process.persistent import PersistentProcess
 from skep.workers.process.place import program_and_cwd
 from skep.workers.process.plain import PlainOutput
 from skep.workers.process.resources import NO_LIMITS, Resources
 from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
 from skep.workers.process.streamed import StreamedOutput
 from skep.workers.process.streams import StreamMode, decoder_of
+
+
+class _Settings(Struct, frozen=True, kw_only=True):
+    program: str
+    args: tuple[str, ...]
+    use_stdin: bool
+    stream_mode: StreamMode | None
+    cwd: str | None
+    env: dict[str, str | None]
+    home: Literal["private"] | None
+    timeout: float | None
+    resources: Resources
+    limits: Limits
+    persistent: bool
+    pool: PoolSize
 
 
 class ProcessSpawner:
@@ -31,9 +49,9 @@ class ProcessSpawner:
     Args:
         program: a name on PATH or a path; a relative path begins in the Blueprint's folder, else in `cwd`.
         args: text without NUL.
+        use_stdin: `False`: the prompt is the last argument, and stdin is empty.
         stream_mode: its stdout as output events while it runs, see `StreamedOutput`; without one stdout is read
             when it has ended, see `PlainOutput`.
-        use_stdin: `False`: the prompt is the last argument, and stdin is empty.
         cwd: a relative one begins in the Blueprint's folder. Default: the run's `work_dir`, else that folder.
         env: variables to set; `None` hands the host's value on. Beside them the child sees only the
             allow-list of `environment` and its attempt (`SKEP_*`).
@@ -41,6 +59,13 @@ class ProcessSpawner:
         timeout: seconds until it is ended as if cancelled, and the attempt failed.
         resources: memory, CPU seconds and open files that each of its processes may use (Linux).
         limits: `process_output_bytes` and its kin.
+        persistent: one program serves many attempts, see `PersistentProcess`.
+        pool: how many of them there are.
+
+    The forms below each return a changed copy:
+
+    >>> ProcessSpawner.cmd("claude").arg("--print").args("--verbose", "--output-format=stream-json").ndjson()
+    ProcessSpawner('claude', ('--print', '--verbose', '--output-format=stream-json'), NDJSON_LINES)
 
     Raises:
         ConfigError: one of these cannot be used.
@@ -61,46 +86,89 @@ class ProcessSpawner:
         timeout: float | None = None,
         resources: Resources = NO_LIMITS,
         limits: Limits | None = None,
+        persistent: bool = False,
+        pool: PoolSize | None = None,
     ) -> None:
         if isinstance(args, str) or any("\0" in text for text in (program, *args)) or not program:
             raise ConfigError(
                 "program and args are a list of texts without NUL", where=f"program {program!r}"
             )
         check_names(env or {})
-        self.program = program
-        self._args = tuple(args)
-        self._use_stdin = use_stdin
-        self._stream_mode = stream_mode
-        self._cwd = cwd
-        self._env = dict(env or {})
-        self._private_home = home == "private"
-        self._timeout = timeout
-        self._resources = resources
-        self._limits = limits or DEFAULT_LIMITS
+        if persistent and (not use_stdin or stream_mode not in (None, StreamMode.NDJSON_LINES)):
+            raise ConfigError(
+                "a persistent program gets its prompts by stdin and answers in NDJSON",
+                where=f"program {program!r}",
+            )
+        self._settings = _Settings(
+            program=program,
+            args=tuple(args),
+            use_stdin=use_stdin,
+            stream_mode=stream_mode,
+            cwd=cwd,
+            env=dict(env or {}),
+            home=home,
+            timeout=timeout,
+            resources=resources,
+            limits=limits or DEFAULT_LIMITS,
+            persistent=persistent,
+            pool=pool or PoolSize(),
+        )
+        self._pooled = self._pool() if persistent else None
 
     @classmethod
-    def from_spec(cls, spec: Any, limits: Limits | None = None) -> ProcessSpawner:
+    def from_spec(cls, spec: Any, limits: Limits | None = None) -> Self:
         """The spawner that an agent's `spec` describes.
 
         Raises:
             BlueprintError: with everything that is wrong with it in `problems`.
         """
-        problems = tuple(check_subprocess_spec(spec, "spec"))
+        problems = tuple(
+            problem for problem in check_subprocess_spec(spec, "spec") if problem.severity == "error"
+        )
         if problems:
             raise BlueprintError(str(problems[0]), problems=problems)
-        read = msgspec.convert(spec, ProcessSpec)
-        return cls(
-            read.program,
-            read.args,
-            use_stdin=read.use_stdin,
-            stream_mode=StreamMode(read.stream_mode) if read.stream_mode is not None else None,
-            cwd=read.cwd,
-            env=read.env,
-            home=read.home,
-            timeout=read.timeout,
-            resources=read.resources,
-            limits=limits,
-        )
+        options: dict[str, Any] = structs.asdict(msgspec.convert(spec, ProcessSpec))
+        if options["stream_mode"] is not None:
+            options["stream_mode"] = StreamMode(options["stream_mode"])
+        return cls(**options, limits=limits)
+
+    @classmethod
+    def run(cls, line: str) -> Self:
+        """A line for the shell: `sh -c line`. Its prompt comes by stdin, never as part of the line."""
+        return cls("sh", ("-c", line))
+
+    @classmethod
+    def cmd(cls, program: str) -> Self:
+        """A program, yet without arguments."""
+        return cls(program)
+
+    def arg(self, text: str) -> Self:
+        """One more argument."""
+        return self._with(args=(*self._settings.args, text))
+
+    def args(self, *texts: str) -> Self:
+        """More arguments."""
+        return self._with(args=(*self._settings.args, *texts))
+
+    def use_stdin(self, value: bool = True) -> Self:
+        """Whether the prompt comes by stdin, or as the last argument."""
+        return self._with(use_stdin=value)
+
+    def stream_mode(self, mode: StreamMode | None) -> Self:
+        """How stdout is read."""
+        return self._with(stream_mode=mode)
+
+    def plain(self) -> Self:
+        """Read stdout when the program has ended."""
+        return self.stream_mode(None)
+
+    def ndjson(self, v: bool = True) -> Self:
+        """Read stdout as one output event a line; `False` is `plain`."""
+        return self.stream_mode(StreamMode.NDJSON_LINES if v else None)
+
+    @property
+    def program(self) -> str:
+        return self._settings.program
 
     async def spawn(self, ctx: Ctx) -> Worker:
         """Start the program.
@@ -108,26 +176,72 @@ class ProcessSpawner:
         Raises:
             SpawnError: it cannot be started, or its arguments cannot carry the prompt.
         """
-        late = too_late(ctx)
-        if late is not None:
-            return late
-        return await launch(
+        if self._pooled is not None:
+            return await self._pooled.spawn(ctx)
+        settings = self._settings
+        return too_late(ctx) or await launch(
             ctx,
             self._command(ctx),
             self._output(ctx),
-            self._limits,
-            timeout=self._timeout,
-            resources=self._resources,
+            settings.limits,
+            timeout=settings.timeout,
+            resources=settings.resources,
         )
 
+    async def close(self) -> None:
+        """End the persistent programs that are idle."""
+        if self._pooled is not None:
+            await self._pooled.close()
+
+    def __repr__(self) -> str:
+        mode = f", {self._settings.stream_mode.name}" if self._settings.stream_mode is not None else ""
+        return f"{type(self).__name__}({self.program!r}, {self._settings.args!r}{mode})"
+
+    def _with(self, **changes: Any) -> Self:
+        return type(self)(**structs.asdict(structs.replace(self._settings, **changes)))
+
     def _output(self, ctx: Ctx) -> Output:
-        if self._stream_mode is None:
-            return PlainOutput(ctx, self.program, self._limits)
-        return StreamedOutput(ctx, self.program, decoder_of(self._stream_mode, self._limits), self._limits)
+        mode, limits = self._settings.stream_mode, self._settings.limits
+        if mode is None:
+            return PlainOutput(ctx, self.program, limits)
+        return StreamedOutput(ctx, self.program, decoder_of(mode, limits), limits)
 
     def _command(self, ctx: Ctx) -> Command:
-        program, cwd = program_and_cwd(ctx, self.program, self._cwd)
-        last = () if self._use_stdin else (checked_argument(ctx.prompt, "the prompt"),)
-        env = environment(ctx, self._env, private_home=self._private_home)
-        stdin = encoded(ctx.prompt) if self._use_stdin else None
-        return Command([program, *self._args, *last], env, cwd, stdin)
+        settings = self._settings
+        program, cwd = program_and_cwd(ctx, settings.program, settings.cwd)
+        stdin = encoded(ctx.prompt) if settings.use_stdin else None
+        prompt = (
+            () if settings.use_stdin else (checked_argument(ctx.prompt, "the prompt", "use_stdin: true"),)
+        )
+        env = environment(ctx, settings.env, private_home=settings.home == "private")
+        return Command([program, *settings.args, *prompt], env, cwd, stdin)
+
+    # -- persistent ----------------------------------------------------------------------------
+
+    def _pool(self) -> PooledSpawner:
+        settings = self._settings
+
+        async def make(ctx: Ctx) -> PersistentProcess:
+            return await PersistentProcess.start(
+                self._lasting(ctx), settings.resources, settings.limits, settings.timeout
+            )
+
+        return PooledSpawner(make, settings.pool, runs_ahead=False, key=self._key, limits=settings.limits)
+
+    def _key(self, ctx: Ctx) -> tuple[str, ...]:
+        """A program may serve another attempt that would start the very same one."""
+        command = self._lasting(ctx)
+        return (
+            *command.argv,
+            "",
+            command.cwd,
+            *(f"{name}={command.env[name]}" for name in sorted(command.env)),
+        )
+
+    def _lasting(self, ctx: Ctx) -> Command:
+        """The command of a program that outlives the attempt."""
+        settings = self._settings
+        program, cwd = program_and_cwd(ctx, settings.program, settings.cwd)
+        private = settings.home == "private"
+        env = without_attempt(environment(ctx, settings.env, private_home=private))
+        return Command([program, *settings.args], env, cwd, b"")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 from skep.core.outputs import OutputEvent
 from skep.errors import SkepError
 from skep.limits import Limits
@@ -15,17 +18,26 @@ from skep.workers.process.streams.records import (
     reason,
 )
 
+Record = TypeVar("Record")
 
-class NdjsonDecoder:
+
+class LineDecoder(Generic[Record]):
     """Lines end with LF or CRLF, the last one perhaps with the stream; blank ones do not count as records.
 
     All whole lines of a chunk are decoded at once; one by one only where that does not work out.
+
+    Args:
+        one: decodes one line; raises `SkepError` if it is no record.
+        many: decodes several lines; whatever it raises, and any other number of records, has them tried one by one.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, one: Callable[[bytes], Record], many: Callable[[bytes], list[Record]]
+    ) -> None:
         self.bad = BadRecords("line", limits)
         self.broken: str | None = None
-        self._limits = limits
+        self._one = one
+        self._many = many
         self._longest = limits.process_record_bytes
         self._mark = ByteOrderMark()
         self._lines = 0
@@ -33,7 +45,7 @@ class NdjsonDecoder:
         self._held_size = 0
         self._skipping = False
 
-    def feed(self, chunk: bytes) -> list[OutputEvent]:
+    def feed(self, chunk: bytes) -> list[Record]:
         if self.broken is not None:
             return []
         chunk = self._mark.feed(chunk)
@@ -49,8 +61,8 @@ class NdjsonDecoder:
             self._hold(chunk[end:])
         return events
 
-    def end(self) -> list[OutputEvent]:
-        events: list[OutputEvent] = []
+    def end(self) -> list[Record]:
+        events: list[Record] = []
         if self.broken is None:
             self._hold(self._mark.end())
         if self.broken is None and not self._skipping and self._held:
@@ -81,7 +93,7 @@ class NdjsonDecoder:
             self._held_size = 0
         return block
 
-    def _quickly(self, block: bytes) -> list[OutputEvent] | None:
+    def _quickly(self, block: bytes) -> list[Record] | None:
         """All events at once, if each line surely holds one: an object to its end, and nothing else.
 
         A newline between `}` and `{` separates two values, wherever it stands; so with as many values as
@@ -95,8 +107,7 @@ class NdjsonDecoder:
         if not (block.startswith(b"{") and block.endswith(b"}\n") and block.count(b"}\n{") == lines - 1):
             return None
         try:
-            events = event_decoder.decode_lines(block)
-            check_contents(events, self._limits)
+            events = self._many(block)
         except (*UNREADABLE, SkepError):
             return None
         if len(events) != lines:
@@ -104,15 +115,15 @@ class NdjsonDecoder:
         self._lines += lines
         return events
 
-    def _line_by_line(self, block: bytes) -> list[OutputEvent]:
-        events: list[OutputEvent] = []
+    def _line_by_line(self, block: bytes) -> list[Record]:
+        events: list[Record] = []
         for line in block.split(b"\n")[:-1]:
             self._line(line, events)
             if self.broken is not None:
                 break
         return events
 
-    def _line(self, line: bytes, events: list[OutputEvent]) -> None:
+    def _line(self, line: bytes, events: list[Record]) -> None:
         self._lines += 1
         if len(line) > self._longest:
             self._too_long(line, self._lines)
@@ -120,7 +131,7 @@ class NdjsonDecoder:
         text = line.strip(b" \t\r")
         if text:
             try:
-                events.append(decode_event(text, self._limits))
+                events.append(self._one(text))
             except SkepError as error:
                 self._note(self._lines, reason(error), text)
 
@@ -130,3 +141,14 @@ class NdjsonDecoder:
     def _note(self, number: int, why: str, data: bytes) -> None:
         self.bad.add(number, why, data)
         self.broken = self.bad.too_many
+
+
+class NdjsonDecoder(LineDecoder[OutputEvent]):
+    """See `LineDecoder`: each record is an output event."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(
+            limits,
+            lambda line: decode_event(line, limits),
+            lambda block: check_contents(event_decoder.decode_lines(block), limits),
+        )

@@ -104,11 +104,12 @@ def decode_event(data: bytes | str, limits: Limits) -> OutputEvent:
     return event
 
 
-def check_contents(events: list[OutputEvent], limits: Limits) -> None:
-    """As `check_content` for each; quick where none has a content."""
+def check_contents(events: list[OutputEvent], limits: Limits) -> list[OutputEvent]:
+    """The events, after `check_content` for each; quick where none has a content."""
     if not _STREAMED.issuperset(map(type, events)):
         for event in events:
             check_content(event, limits)
+    return events
 
 
 def check_content(event: OutputEvent, limits: Limits) -> None:
