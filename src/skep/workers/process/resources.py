@@ -12,8 +12,6 @@ from skep.errors import SpawnError
 
 if sys.platform == "linux":
     from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE, prlimit
-else:
-    prlimit = None
 
 Positive = Annotated[int, Meta(gt=0, le=2**62)]
 
@@ -44,7 +42,7 @@ def confine(pid: int, resources: Resources) -> None:
     """
     if not resources.any:
         return
-    if prlimit is None:
+    if sys.platform != "linux":
         raise SpawnError("resource limits need Linux", fix="leave spec.resources out on this machine")
     wanted = (
         (RLIMIT_AS, resources.memory, 0),

@@ -11,6 +11,9 @@ import select
 import signal
 from contextlib import suppress
 
+LOOK_MS = 200
+"""Between two looks whether the host lives, where nothing tells of its end."""
+
 BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from skep.workers.process.tree.guardian import main; main(int(sys.argv[2]), sys.argv[3])"
@@ -21,18 +24,35 @@ def main(host: int, base: str) -> None:
     """Wait for the host's end, then sweep."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _wait(host)
+    pidfd = _pidfd(host)
+    _wait(host, pidfd, pipe=True)
+    _sweep(base)
+    if os.getppid() == host:  # it has let go of us and is about to end, or is another program now
+        _wait(host, pidfd, pipe=False)
+        _sweep(base)
+
+
+def _pidfd(host: int) -> int | None:
+    """What tells of the host's end even if a fork of it holds the pipe open."""
+    with suppress(OSError, AttributeError):
+        return os.pidfd_open(host)
+    return None
+
+
+def _wait(host: int, pidfd: int | None, *, pipe: bool) -> None:
+    """Until the host has ended or, with `pipe`, has closed it."""
+    poll = select.poll()
+    if pipe:
+        poll.register(0, select.POLLIN)
+    if pidfd is not None:
+        poll.register(pidfd, select.POLLIN)
+    while os.getppid() == host:
+        if poll.poll(None if pidfd is not None or pipe else LOOK_MS):
+            return
+
+
+def _sweep(base: str) -> None:
     from skep.workers.process.tree.leftovers import sweep_now  # noqa: PLC0415 - its memory is needed only now
 
     if os.path.isdir(base):
         sweep_now(base)
-
-
-def _wait(host: int) -> None:
-    """Until the pipe is closed or the host has gone: a fork of it may hold the pipe open."""
-    poll = select.poll()
-    poll.register(0, select.POLLIN)
-    with suppress(OSError, AttributeError):
-        poll.register(os.pidfd_open(host), select.POLLIN)
-    if os.getppid() == host:
-        poll.poll()

@@ -181,7 +181,9 @@ class Registry:
         if not self.live:
             self.sweep_ended()
             self.records.close()
-        self.let_go()
+            self.let_go()
+        elif self._guardian is not None:
+            self._guardian.returncode = 0  # it goes when it has ended them
 
 
 def tell(alive: list[Proc], folders: Sequence[str] = ()) -> None:
