@@ -26,6 +26,7 @@ from skep.journal.base import Journal
 from skep.layers.registry import LayerRegistry, standard_layers
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.kinds import standard_factories, standard_kinds
+from skep.workers.pool import PoolSize
 from skep.workers.python.agents import PythonAgents
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -79,9 +80,8 @@ class Engine(BaseEngine):
     ) -> None:
         self.agents = PythonAgents(limits)
         self.layers = layers or standard_layers()
-        planner = Planner(
-            standard_factories(self.agents), standard_catalog(self.layers), self.layers.link, limits
-        )
+        self._factories = standard_factories(self.agents)
+        planner = Planner(self._factories, standard_catalog(self.layers), self.layers.link, limits)
         super().__init__(journal, planner, ring or fresh_ring(), clock or SystemClock(), limits)
 
     @classmethod
@@ -137,7 +137,11 @@ class Engine(BaseEngine):
                 await self.resume_run(recover)
             yield self
         finally:
-            await self.close()
+            try:
+                await self.close()
+            finally:
+                for factory in self._factories.values():
+                    await factory.close()
 
     def agent(
         self,
@@ -146,17 +150,23 @@ class Engine(BaseEngine):
         retry: RetryPolicy | None = None,
         timeout: float | None = None,
         on_interrupt: OnInterrupt = "retry",
+        persistent: bool | PoolSize = False,
     ) -> Callable[[Function], Function]:
         """Register a Python worker: `async def f(inv: Invocation)` or a plain typed function (DESIGN section 5).
 
-        A sync function runs in a thread. Every Blueprint run by this engine may name it.
+        A sync function runs in a thread. Every Blueprint run by this engine may name it. With `persistent` it is
+        a class instead: each of its objects serves many attempts by its `__call__`, as many objects at once as
+        the `PoolSize` says; see `ObjectWorker`.
 
         Raises:
             ConfigError: the name is taken, or the function's parameters cannot be filled from a step's input.
         """
 
         def register(function: Function) -> Function:
-            self.agents.add(name, function)
+            if persistent is False:
+                self.agents.add(name, function)
+            else:
+                self.agents.add_class(name, function, PoolSize() if persistent is True else persistent)
             self.planner.registered[name] = AgentDef(
                 name=name, kind="python", retry=retry, timeout=timeout, on_interrupt=on_interrupt
             )

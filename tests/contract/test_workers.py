@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 import threading
 
@@ -11,10 +12,13 @@ from skep.errors import QuestionClosed
 from skep.layers.audit import Audit
 from skep.layers.project_name_alias import ProjectNameAlias
 from skep.layers.stack import Stack
-from skep.testing.workers import BIG, WorkerContract
+from skep.testing.workers import BIG, ReusableContract, WorkerContract
 from skep.workers.base import Completion, JoinHandler
 from skep.workers.operator.spawner import OperatorSpawner
+from skep.workers.pool import PoolSize
 from skep.workers.process.spawner import ProcessSpawner
+from skep.workers.process.streams import StreamMode
+from skep.workers.python.reusable import class_spawner
 from skep.workers.python.spawner import InProcSpawner
 
 
@@ -70,6 +74,109 @@ class TestProcesses(WorkerContract):
             "big": ProcessSpawner(sys.executable, ["-c", f"import json; print(json.dumps('x' * {BIG}))"]),
         }
         return spawners.__getitem__
+
+
+STREAMING = f"""
+import json, os, signal, sys, time
+mode, do, prompt = sys.argv[1:]
+if do == "fail":
+    os.kill(os.getpid(), signal.SIGKILL)
+if do == "hang":
+    time.sleep(60)
+value = "x" * {BIG} if do == "big" else json.loads(prompt)
+data = json.dumps({{"type": "final", "content": {{"kind": "inline", "value": value}}}}).encode()
+if mode == "sse_events":
+    data = b"data: " + data + b"\\n\\n"
+if mode == "length_prefixed":
+    data = len(data).to_bytes(4, "big") + data
+sys.stdout.buffer.write(data)
+"""
+
+
+class TestStreamingProcesses(WorkerContract):
+    @pytest.fixture(params=list(StreamMode))
+    def spawner_of(self, request):
+        base = ProcessSpawner.cmd(sys.executable).args("-c", STREAMING, request.param.value)
+        return lambda behaviour: base.stream_mode(request.param).arg(behaviour).use_stdin(False)
+
+
+PERSISTENT = f"""
+import json, os, signal, sys, time
+served = 0
+for line in sys.stdin:
+    request = json.loads(line)
+    given = json.loads(request["prompt"])
+    do = sys.argv[1] if len(sys.argv) > 1 else given["do"]
+    served += 1
+    if do in ("fail", "crash"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if do == "hang":
+        time.sleep(60)
+    value = {{"echo": given, "count": [os.getpid(), served], "big": "x" * {BIG}}}[do]
+    event = {{"id": request["id"], "type": "final", "content": {{"kind": "inline", "value": value}}}}
+    print(json.dumps(event), flush=True)
+"""
+
+
+def persistent(*args, size=None):
+    return ProcessSpawner(sys.executable, ["-c", PERSISTENT, *args], persistent=True, pool=size)
+
+
+class TestPersistentProcesses(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        return persistent
+
+
+class TestReusableProcesses(ReusableContract):
+    @pytest.fixture
+    def pooled_of(self):
+        return lambda size: persistent(size=size)
+
+
+class Served:
+    """A class agent that does what its input says."""
+
+    def __init__(self):
+        self.name = secrets.token_hex(4)
+        self.served = 0
+
+    async def __call__(self, inv):
+        self.served += 1
+        if inv.input["do"] == "crash":
+            raise ValueError("crash")
+        if inv.input["do"] == "hang":
+            await asyncio.Event().wait()
+        return [self.name, self.served]
+
+
+class ServedInThread(Served):
+    def __call__(self, inv):
+        self.served += 1
+        if inv.input["do"] == "crash":
+            raise ValueError("crash")
+        while inv.input["do"] == "hang" and not inv.cancel_token.cancelled:
+            threading.Event().wait(0.01)
+        return [self.name, self.served]
+
+
+class TestReusableObjects(ReusableContract):
+    @pytest.fixture(params=[Served, ServedInThread])
+    def pooled_of(self, request):
+        return lambda size: class_spawner(request.param, size)
+
+
+class TestObjects(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        def behaving(behaviour):
+            class Does:
+                async def __call__(self, inv):
+                    return await (ASYNC[behaviour](inv) if behaviour == "echo" else ASYNC[behaviour]())
+
+            return class_spawner(Does, PoolSize())
+
+        return behaving
 
 
 def _taken_back(_attempt, _payload):

@@ -267,6 +267,10 @@ class AgentFactory(Protocol):
         """Raises `SkepError` when the spec cannot be used (lint has checked its shape before)."""
         ...
 
+    async def close(self) -> None:
+        """The engine closes: end what outlives the attempts."""
+        ...
+
 
 class WorkerResult(Struct, frozen=True):
     """What a worker function may return to say `ok=False` with a value."""

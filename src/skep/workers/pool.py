@@ -213,7 +213,8 @@ class PooledSpawner:
         except Exception as error:  # noqa: BLE001 - whatever keeps a worker from starting fails the attempt
             return failed(error)
         try:
-            await worker.invoke(ctx)
+            if ctx.cancel_token.reason is None:
+                await worker.invoke(ctx)
         except SkepError as error:
             return error if isinstance(error, WorkerError) else failed(error)
         finally:

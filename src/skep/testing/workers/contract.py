@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 import pytest
 
@@ -22,20 +23,44 @@ BIG = 2_000_000
 """Characters in the result of `big`."""
 
 
+ContractTest = Callable[[Any, SpawnerOf], Coroutine[Any, Any, None]]
+
+
+def in_closed_loop(test: ContractTest) -> Callable[[Any, SpawnerOf], None]:
+    """As `in_loop`, and spawners that can be closed are, while the loop runs."""
+
+    @functools.wraps(test)
+    async def call(self: Any, spawner_of: SpawnerOf) -> None:
+        made: list[Any] = []
+
+        def noted(behaviour: Behaviour) -> Spawner:
+            made.append(spawner_of(behaviour))
+            return made[-1]
+
+        try:
+            await test(self, noted)
+        finally:
+            for spawner in made:
+                if hasattr(spawner, "close"):
+                    await spawner.close()
+
+    return in_loop(call)
+
+
 class WorkerContract:
     """The whole suite; see the package's text for how to use it."""
 
     grace = 5.0
     """Seconds that a cancelled `hang` may take to end."""
 
-    @in_loop
+    @in_closed_loop
     async def test_the_result_reaches_the_channel_as_one_final(self, spawner_of: SpawnerOf) -> None:
         attempt, given = FakeAttempt(), {"words": ["é", "\u2028"], "n": 1.5, "none": None}
         worker = await spawner_of("echo").spawn(make_ctx(given, channel=attempt))
         await worker.join()
         assert attempt.finals == [(given, True)]
 
-    @in_loop
+    @in_closed_loop
     async def test_a_failure_is_worker_failed_without_a_final(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         worker = await spawner_of("fail").spawn(make_ctx({}, channel=attempt))
@@ -43,7 +68,7 @@ class WorkerContract:
             await worker.join()
         assert attempt.finals == []
 
-    @in_loop
+    @in_closed_loop
     async def test_a_cancelled_worker_ends_within_the_grace(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         ctx = make_ctx({}, channel=attempt, grace=self.grace)
@@ -56,7 +81,7 @@ class WorkerContract:
         assert loop.time() - began < self.grace + 1
         assert attempt.finals == []
 
-    @in_loop
+    @in_closed_loop
     async def test_performed_in_one_act_it_ends_as_it_does_when_joined(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         await performing(spawner_of("echo"))(make_ctx({"n": 1}, channel=attempt))
@@ -72,7 +97,7 @@ class WorkerContract:
             await performing(spawner_of("echo"))(ctx)
         assert attempt.outputs == []
 
-    @in_loop
+    @in_closed_loop
     async def test_cancelled_before_the_start_nothing_happens(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         ctx = make_ctx({}, channel=attempt)
@@ -82,7 +107,7 @@ class WorkerContract:
             await worker.join()
         assert attempt.outputs == []
 
-    @in_loop
+    @in_closed_loop
     async def test_cancelled_right_after_the_spawn_nothing_is_delivered(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         ctx = make_ctx({}, channel=attempt, grace=self.grace)
@@ -92,14 +117,14 @@ class WorkerContract:
             await worker.join()
         assert attempt.finals == []
 
-    @in_loop
+    @in_closed_loop
     async def test_a_worker_is_joined_once(self, spawner_of: SpawnerOf) -> None:
         worker = await spawner_of("echo").spawn(make_ctx({}))
         await worker.join()
         with pytest.raises(AlreadyJoined, match=worker.id):
             await worker.join()
 
-    @in_loop
+    @in_closed_loop
     async def test_its_id_and_token_are_its_own(self, spawner_of: SpawnerOf) -> None:
         spawner = spawner_of("echo")
         ctx = make_ctx({})
@@ -109,14 +134,14 @@ class WorkerContract:
         assert first.cancel_token is ctx.cancel_token
         await asyncio.gather(first.join(), second.join())
 
-    @in_loop
+    @in_closed_loop
     async def test_a_big_value_arrives_whole(self, spawner_of: SpawnerOf) -> None:
         attempt = FakeAttempt()
         worker = await spawner_of("big").spawn(make_ctx({}, channel=attempt))
         await worker.join()
         assert attempt.finals == [("x" * BIG, True)]
 
-    @in_loop
+    @in_closed_loop
     async def test_layers_act_once_after_the_end_joined_or_not(self, spawner_of: SpawnerOf) -> None:
         for joined in (True, False):
             attempt = FakeAttempt()
@@ -132,7 +157,7 @@ class WorkerContract:
             await done.wait()
             assert seen == [("inner", None, 1), ("outer", None, 1)]
 
-    @in_loop
+    @in_closed_loop
     async def test_nothing_follows_the_join(self, spawner_of: SpawnerOf) -> None:
         tasks = asyncio.all_tasks()
         attempt = FakeAttempt()
@@ -147,7 +172,7 @@ class WorkerContract:
         assert attempt.outputs == outputs
         assert asyncio.all_tasks() == tasks
 
-    @in_loop
+    @in_closed_loop
     async def test_a_cancelled_joiner_does_not_keep_layers_from_acting(self, spawner_of: SpawnerOf) -> None:
         ctx = make_ctx({}, grace=self.grace)
         base = await spawner_of("hang").spawn(ctx)

@@ -37,3 +37,6 @@ class OperatorKind:
     def build(self, agent: str, spec: Any, env: BuildEnv) -> Spawner:  # noqa: ARG002 - the port's
         """The spawner of one agent, whose spec lint has checked."""
         return OperatorSpawner(msgspec.convert(spec, OperatorSpec).operator_ref)
+
+    async def close(self) -> None:
+        """Nothing outlives an attempt here."""

@@ -76,7 +76,8 @@ class PersistentProcess(JoinHandler):
         self._child: Child
         self._call: _Call | None = None
         self._spoilt = False
-        self._living: asyncio.Task[None]
+        self._tree: Tree
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -100,8 +101,8 @@ class PersistentProcess(JoinHandler):
         except BaseException:
             tree.abandon()
             raise
-        self._living = asyncio.get_running_loop().create_task(self._live(tree))
-        self._living.add_done_callback(lambda _: self._child.destroy())
+        self._tree = tree
+        self._child.ended.add_done_callback(self._ended)
         self.cancel_token.on_cancel(lambda _: self._dismiss())
         return self
 
@@ -202,12 +203,14 @@ class PersistentProcess(JoinHandler):
         self._child.close_stdin()
         asyncio.get_running_loop().call_later(EOF_SECONDS, self._child.terminate, self._limits.kill_grace)
 
-    async def _live(self, tree: Tree) -> None:
-        end = await self._child.ended
+    def _ended(self, ended: asyncio.Future[Exit]) -> None:
         self._spoilt = True
         if self._call is not None:
-            self._conclude(self._call, self._call.feed.why or self._crash(end))
-        await tree.close()
+            self._conclude(self._call, self._call.feed.why or self._crash(ended.result()))
+        self._closing = asyncio.get_running_loop().create_task(self._close())
+
+    async def _close(self) -> None:
+        await self._tree.close()
         self.completion.resolve()
 
     def _crash(self, end: Exit) -> WorkerFailed:

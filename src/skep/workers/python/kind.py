@@ -66,6 +66,10 @@ class PythonKind:
             )
         return self._agents.spawner(agent, _loaded(read.callable, agent, env))
 
+    async def close(self) -> None:
+        """End the objects of registered classes that are idle."""
+        await self._agents.close()
+
     def _registered(self, name: str, agent: str) -> Spawner:
         spawner = self._agents.get(name)
         if spawner is None:
