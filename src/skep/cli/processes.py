@@ -5,14 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 PROC = Path("/proc")
 
 
 def kill_descendants() -> None:
-    """Send SIGKILL to all children, grandchildren and so on; without /proc to nobody."""
+    """Send SIGKILL to all children, grandchildren and so on; without /proc to nobody.
+
+    The guardian of the process workers is spared: it ends what was started meanwhile, and itself.
+    """
+    module = sys.modules.get("skep.workers.process.tree.registry")
+    registry = module.known_registry() if module is not None else None
+    spared = registry.guardian if registry is not None else None
     for pid in descendants(os.getpid()):
+        if pid == spared:
+            continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 

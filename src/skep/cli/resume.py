@@ -29,7 +29,7 @@ async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bo
     from skep.cli.store import open_engine
     from skep.errors import InvalidTransition
 
-    async with open_engine(store) as engine:
+    async with open_engine(store, works=True) as engine:
         with Interrupts(report) as interrupts:
             try:
                 handle = await engine.resume_run(run_id)

@@ -68,7 +68,7 @@ async def _run(
     from skep.flow.load import load_blueprint
 
     loaded = load_blueprint(file)
-    async with open_engine(store) as engine:
+    async with open_engine(store, works=True) as engine:
         await _name_interrupted(engine, store)
         with Interrupts(report, timeout=options["timeout"]) as interrupts:
             try:

@@ -38,7 +38,11 @@ def sweep(base: str) -> Swept:
 
 
 def sweep_now(base: str | None = None) -> Swept:
-    """`sweep`, once nobody else does."""
+    """`sweep`, once nobody else does.
+
+    Raises:
+        OSError: the base folder cannot be used.
+    """
     base = base or records.base_folder()
     if not records.other_hosts(base):
         return Swept([], [])

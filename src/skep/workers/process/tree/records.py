@@ -35,13 +35,23 @@ def base_folder() -> str:
     Raises:
         OSError: it cannot be made, or is not ours alone.
     """
-    path = os.path.join(tempfile.gettempdir(), f"skep-{os.getuid()}")
+    path = _base_path()
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     state = os.lstat(path)
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise PermissionError(f"{path} is not a folder of ours alone: remove it, or set TMPDIR")
     return path
+
+
+def any_other_host() -> bool:
+    """Whether another host lives on this machine, or has died and was not swept."""
+    base = _base_path()
+    return os.path.isdir(base) and bool(other_hosts(base))
+
+
+def _base_path() -> str:
+    return os.path.join(tempfile.gettempdir(), f"skep-{os.getuid()}")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
@@ -20,7 +21,7 @@ from skep.workers.process.tree.leftovers import KILL_SECONDS
 from skep.workers.process.tree.marks import VARIABLE, Mark, brand_of, digest_of
 from skep.workers.process.tree.members import members
 from skep.workers.process.tree.procfs import Proc
-from skep.workers.process.tree.records import Records, base_folder, locked
+from skep.workers.process.tree.records import Records, any_other_host, base_folder, locked
 from skep.workers.process.tree.subreaper import become_subreaper, is_subreaper
 
 log = logging.getLogger("skep.workers")
@@ -220,16 +221,17 @@ def known_registry() -> Registry | None:
 
 
 def sweep_leftovers() -> None:
-    """End what the attempts of dead hosts have left.
-
-    Raises:
-        SpawnError: as `registry`.
-    """
+    """End what the attempts of dead hosts have left; where that cannot be looked for, it is said."""
     try:
-        swept = leftovers.sweep_now()
+        tell(*leftovers.sweep_now())
     except OSError as error:
-        raise SpawnError(f"what a dead host left cannot be looked for: {error}") from error
-    tell(*swept)
+        log.warning("what a dead host may have left cannot be looked for: %s", error)
+
+
+async def sweep_leftovers_aside() -> None:
+    """`sweep_leftovers` in a thread, if there may be any."""
+    if any_other_host():
+        await asyncio.to_thread(sweep_leftovers)
 
 
 def adopt_orphans() -> bool:
