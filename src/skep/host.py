@@ -27,6 +27,7 @@ from skep.layers.registry import LayerRegistry, standard_layers
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.kinds import standard_factories, standard_kinds
 from skep.workers.pool import PoolSize
+from skep.workers.process.tree.registry import adopt_orphans, sweep_leftovers_aside
 from skep.workers.python.agents import PythonAgents
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -94,6 +95,7 @@ class Engine(BaseEngine):
         limits: Limits = DEFAULT_LIMITS,
         clock: Clock | None = None,
         layers: LayerRegistry | None = None,
+        subreaper: bool = False,
     ) -> AbstractAsyncContextManager[Self]:
         """Open a store and run on it, for the length of an `async with`.
 
@@ -105,6 +107,9 @@ class Engine(BaseEngine):
             limits: the bounds of this engine.
             clock: another clock than the machine's, for tests.
             layers: another registry of layers than the standard one.
+            subreaper: orphans among the descendants of this process, whoever started them, become its children
+                and not those of init (Linux; for good). With it whatever leaves a worker's process tree is found
+                at once, and reaped; what is not a worker's is left alone.
 
         Raises:
             ConfigError, SchemaTooNew, StoreCorrupt: the store cannot be used.
@@ -124,6 +129,8 @@ class Engine(BaseEngine):
         """
         ring = home_ring(Path(home)) if home is not None else None
         engine = cls(open_journal(url, limits), ring=ring, clock=clock, limits=limits, layers=layers)
+        if subreaper:
+            adopt_orphans()
         return engine.running(recover)
 
     @contextlib.asynccontextmanager
@@ -131,6 +138,8 @@ class Engine(BaseEngine):
         """The engine between its start and its close."""
         await self.start_up()
         try:
+            if recover != NONE:
+                await sweep_leftovers_aside()
             if recover == ALL:
                 self.background.run(self.recover_all())
             elif recover != NONE:
