@@ -136,8 +136,7 @@ async def test_an_attempt_leaves_nothing_to_the_garbage_collector():
         worker = await spawner.spawn(ctx)
         await worker.join()
 
-    spawner = InProcSpawner(f)
-    for perform in (spawner.perform, spawn_and_join):
+    async def left_by(perform):
         gc.collect()
         gc.disable()
         try:
@@ -145,9 +144,14 @@ async def test_an_attempt_leaves_nothing_to_the_garbage_collector():
             await perform(ctx)
             ctx.cancel_token.release()
             del ctx
-            assert gc.collect() == 0
+            return gc.collect()
         finally:
             gc.enable()
+
+    spawner = InProcSpawner(f)
+    for perform in (spawner.perform, spawn_and_join):
+        # The threads of process workers, which earlier tests may have left, leave something now and then.
+        assert 0 in [await left_by(perform) for _ in range(3)]
 
 
 @in_loop
