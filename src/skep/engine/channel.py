@@ -44,11 +44,11 @@ class Channel:
         "_checkpoints",
         "_closed",
         "_dispatcher",
+        "_folders",
         "_inline_bytes",
         "_listens",
         "_streamed",
         "_task",
-        "_work_dir",
         "delivered",
     )
 
@@ -56,7 +56,7 @@ class Channel:
         self._dispatcher = dispatcher
         self._task = task
         self._attempt = task.attempt
-        self._work_dir = work_dir
+        self._folders = (work_dir,) if work_dir is not None else ()
         self._closed = False
         self._inline_bytes = dispatcher.ledger.limits.inline_value_bytes
         self._checkpoints = 0
@@ -106,6 +106,9 @@ class Channel:
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by, joined=True)
+
+    def admit_folder(self, path: str) -> None:
+        self._folders = (*self._folders, path)
 
     def checkpoint(self, value: Any) -> None:
         self._check_open()
@@ -280,8 +283,7 @@ class Channel:
         for name in ("path", "mime"):
             if (text := getattr(content, name)) is not None:
                 values.check_text(text, f"file_ref {name}")
-        roots = (self._work_dir,) if self._work_dir is not None else ()
-        data = take_in(content, roots, ledger.limits)
+        data = take_in(content, self._folders, ledger.limits)
         return msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=task.log))
 
     def _stream(self, events: Sequence[OutputEvent], now: int) -> None:

@@ -79,6 +79,10 @@ class Attempt(Protocol):
         """Record the result together with the end: for a worker whose last act it is. As `emit` otherwise."""
         ...
 
+    def admit_folder(self, path: str) -> None:
+        """Let files below `path`, the attempt's own folder, be handed in by `FileRef` beside those in `work_dir`."""
+        ...
+
     def checkpoint(self, value: Any) -> None:
         """Keep `value` for the next attempt of this task. Raises `BadValue`, `LimitExceeded`."""
         ...

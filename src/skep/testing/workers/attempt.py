@@ -33,6 +33,7 @@ class FakeAttempt:
         self.appended: list[tuple[OutputEvent, str]] = []
         self.checkpoints: list[Any] = []
         self.own_acts = FakeActs()
+        self.folders: list[str] = []
         self.closed = False
         self._final: Final | None = None
 
@@ -87,6 +88,9 @@ class FakeAttempt:
     def acts(self) -> FakeActs:
         self._check_open()
         return self.own_acts
+
+    def admit_folder(self, path: str) -> None:
+        self.folders.append(path)
 
     def token_id(self) -> str:
         return "0" * 32

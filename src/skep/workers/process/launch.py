@@ -45,6 +45,7 @@ async def launch(
     """
     tree = await Tree.begin()
     try:
+        ctx.channel.admit_folder(tree.scratch)
         command = structs.replace(command, env=tree.variables() | command.env)
         child = Child(start(command), command.stdin, limits, output, tree)
         confine(child.pid, resources)

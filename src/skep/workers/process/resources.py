@@ -10,9 +10,6 @@ from msgspec import Meta, Struct
 
 from skep.errors import SpawnError
 
-if sys.platform == "linux":
-    from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE, prlimit
-
 Positive = Annotated[int, Meta(gt=0, le=2**62)]
 
 
@@ -44,6 +41,8 @@ def confine(pid: int, resources: Resources) -> None:
         return
     if sys.platform != "linux":
         raise SpawnError("resource limits need Linux", fix="leave spec.resources out on this machine")
+    from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE, prlimit  # noqa: PLC0415 - only Linux has it
+
     wanted = (
         (RLIMIT_AS, resources.memory, 0),
         (RLIMIT_CPU, resources.cpu_seconds, 1),
