@@ -303,6 +303,25 @@ def test_who_holds_an_item_may_ask_and_the_deadline_stands_still():
     working(test, clock=clock)
 
 
+def test_a_handle_is_good_while_the_deadline_stands_still():
+    clock = FakeClock()
+
+    async def test(engine):
+        handle, item = await begin(engine, timeout=60)
+        claimed = await engine.claim(None, item.key)
+        key = await engine.ask(claimed.handle, item.key, "which one?")
+        clock.advance(100_000)
+        await engine.renew(claimed.handle, item.key, claimed.generation)
+        await engine.resume(None, key, "the second")
+        assert await engine.await_resume(claimed.handle, key) == "the second"
+        clock.advance(59_000)
+        await engine.renew(claimed.handle, item.key, claimed.generation)
+        await engine.complete(claimed.handle, item.key, "done")
+        assert (await handle.result())["out"] == "done"
+
+    working(test, clock=clock)
+
+
 def test_who_asks_by_a_handle_may_not_answer_with_another_token():
     async def test(engine):
         _, item = await begin(engine)

@@ -7,7 +7,7 @@ import secrets
 import pytest
 from msgspec import structs
 
-from engines import Agents
+from engines import Agents, blueprint, step
 from skep import Engine
 from skep.core import events as ev
 from skep.core.authority import ACTS
@@ -271,6 +271,31 @@ def test_a_workers_text_ends_with_the_record_which_a_suspension_may_prolong():
             office.check(text, "fetch_prompt", task_id)
         engine.ledger.state.tasks[task_id].deadline += 1_000
         office.check(text, "fetch_prompt", task_id)
+
+    with_engine(test, clock=clock)
+
+
+def test_a_worker_that_is_answered_days_later_still_has_its_authority():
+    clock = FakeClock()
+
+    async def test(engine, office):
+        Agents(engine)
+
+        @engine.agent("patient")
+        async def patient(inv):
+            answer = await inv.ask("may I?")
+            child = await inv.start_task("echo", answer)
+            await inv.dispatch(child)
+
+        handle = await engine.start(blueprint([step("patient"), step("echo")]))
+        await handle.until_suspended()
+        [question] = await engine.list_questions()
+        clock.advance(3 * 24 * HOUR)
+        task = engine.ledger.state.tasks[question.task_id]
+        text = office.worker_token(task)
+        assert decode_token(text).expire_at * 1000 < clock.now_ms() + 25 * HOUR
+        await engine.resume(None, question.key, "yes")
+        await handle.result()
 
     with_engine(test, clock=clock)
 

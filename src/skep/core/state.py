@@ -25,7 +25,7 @@ NEVER = 2**53
 """The end of what ends with something else than time."""
 
 WORKER_TOKEN_MS = 24 * 3600 * 1000
-"""Longest life of a worker token whose attempt has no deadline."""
+"""Longest life of a worker token whose attempt has no deadline, from its start or its last answer on."""
 
 
 class RunState(Struct, kw_only=True):
@@ -79,6 +79,16 @@ class EngineState(Struct, kw_only=True):
             self.latest = event.at
         HANDLERS[type(event)](self, event)
 
+    def absorb(self, run: EngineState) -> None:
+        """Take over what the fold of one run's log has made; its log speaks of nothing that is here already."""
+        self.runs.update(run.runs)
+        self.tasks.update(run.tasks)
+        self.tokens.update(run.tokens)
+        self.worker_tokens.update(run.worker_tokens)
+        self.handles.update(run.handles)
+        self.questions.update(run.questions)
+        self.latest = max(self.latest, run.latest)
+
     def token_record(self, nonce: str) -> TokenRecord | None:
         """The record of a token that is in force: a session's, or that of a live attempt."""
         task_id = self.worker_tokens.get(nonce)
@@ -86,11 +96,16 @@ class EngineState(Struct, kw_only=True):
             return self.tokens.get(nonce)
         task = self.tasks[task_id]
         run = self.runs.get(task.run_id) if task.run_id else None
-        expire_at = task.deadline or task.started_at + WORKER_TOKEN_MS
-        if task.work is not None and task.deadline is None:
-            # Somebody may take it up days after it was offered.
-            claim = self.questions[task.work].claim
-            expire_at = max(expire_at, claim.lease_until if claim is not None else 0)
+        if task.status == "suspended":
+            expire_at = NEVER  # its time stands still
+        elif task.deadline is not None:
+            expire_at = task.deadline
+        else:
+            expire_at = task.updated_at + WORKER_TOKEN_MS
+            claim = self.questions[task.work].claim if task.work is not None else None
+            if claim is not None:
+                # Somebody may take it up days after it was offered.
+                expire_at = max(expire_at, claim.lease_until)
         return TokenRecord(
             role="worker",
             agent_id=f"worker-of-{task_id}",

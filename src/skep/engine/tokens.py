@@ -10,7 +10,7 @@ from __future__ import annotations
 from skep.core import events as ev
 from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
 from skep.core.scopes import ALL
-from skep.core.state import WORKER_TOKEN_MS
+from skep.core.state import NEVER, WORKER_TOKEN_MS
 from skep.core.tasks import TaskState
 from skep.core.tokens import (
     CapToken,
@@ -75,7 +75,8 @@ class TokenOffice:
         expire_at = record.expire_at
         if record.task_id is not None:
             # The deadline moves on while a task is suspended; the record knows when it has come.
-            expire_at = max(expire_at, issued_at_ms + WORKER_TOKEN_MS)
+            least = issued_at_ms + WORKER_TOKEN_MS
+            expire_at = least if expire_at == NEVER else max(expire_at, least)
         key_id = self.ring.signing_key(expire_at)
         token = CapToken(
             agent_id=record.agent_id,
@@ -92,7 +93,7 @@ class TokenOffice:
         """The token of a task's live attempt."""
         if task.nonce is None:
             raise TokenNotFound(f"task {task.id} has no live attempt")
-        return self.issue(task.nonce, task.started_at)
+        return self.issue(task.nonce, task.updated_at)
 
     def grant(self, nonce: str) -> Grant:
         """The token whose record is `nonce` as an object for use inside the process.
