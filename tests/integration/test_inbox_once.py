@@ -75,7 +75,7 @@ def test_who_asks_is_told_soon_that_the_owner_has_died(tmp_path, monkeypatch):
     async def main():
         async with Engine.open(url) as owner, Engine.open(url, recover="none") as other:
             handle = await owner.start(blueprint(LISTENING))
-            owner._inbox._take_all = asyncio.Event().wait
+            owner.inbox._take_all = asyncio.Event().wait
             sending = asyncio.create_task(other.signal(None, handle.id, "go", 1))
             while not await other.journal.receive([f"run:{handle.id}"]):
                 await asyncio.sleep(0.001)

@@ -69,10 +69,10 @@ def test_the_pump_outlasts_errors_and_loses_no_message_to_them(url, monkeypatch)
                 return await receive(logs)
 
             handle = await hanging(owner)
-            await owner._inbox.stop()
+            await owner.inbox.stop()
             monkeypatch.setattr(owner.journal, "receive", failing)
             await other.journal.send(f"run:{handle.id}", {"kind": "cancel"})
-            owner._inbox.start()
+            owner.inbox.start()
             assert (await handle.wait()).status == "cancelled"
             return owner.stats()
 
@@ -88,7 +88,7 @@ def test_the_pause_after_errors_is_bounded(url, monkeypatch, caplog):
     async def main():
         async with Engine.open(url) as owner:
             await hanging(owner)
-            await owner._inbox.stop()
+            await owner.inbox.stop()
             looks = asyncio.Semaphore(0)
 
             async def failing(logs):
@@ -96,7 +96,7 @@ def test_the_pause_after_errors_is_bounded(url, monkeypatch, caplog):
                 raise JournalError("never")
 
             monkeypatch.setattr(owner.journal, "receive", failing)
-            owner._inbox.start()
+            owner.inbox.start()
             for _ in range(4):
                 await looks.acquire()
 
@@ -111,7 +111,7 @@ def test_stopping_never_raises_what_the_pump_raised(monkeypatch):
             monkeypatch.setattr(engine.journal, "watch", None)
             await hanging(engine)
             await asyncio.sleep(0)
-            assert isinstance(engine._inbox._task.exception(), TypeError)
+            assert isinstance(engine.inbox._task.exception(), TypeError)
 
     run(main())
 
@@ -151,7 +151,7 @@ def test_what_came_too_late_for_a_run_is_dropped_and_counted(url, monkeypatch, c
             assert (await handle.wait()).status == "done"
             with pytest.raises(InvalidTransition, match="done"):
                 await other.journal.send(log, {"kind": "cancel"})
-            await owner._inbox._task
+            await owner.inbox._task
             return await other.journal.receive([log]), owner.stats()["inbox_dropped"]
 
     assert run(main()) == ([], 1)

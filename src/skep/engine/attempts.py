@@ -170,7 +170,10 @@ class Attempts:
         performed = 0
         try:
             while following is not None:
-                failure = await self._dispatcher.execute(following)
+                # One that was told to end before its turn has come is not begun.
+                failure = following.end_failure()
+                if failure is None:
+                    failure = await self._dispatcher.execute(following)
                 if self._ahead.is_full():
                     await self._room()
                 following = self._ended(following, failure)

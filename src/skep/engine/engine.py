@@ -73,7 +73,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self.replies = Replies(limits.ended_submits)
         self._session_jobs: dict[str, Job] = {}
         self._recovering = asyncio.Lock()
-        self._inbox = InboxPump(self)
+        self.inbox = InboxPump(self)
         self.questions.work.channel_of = self._channel_of
         self.background = Background()
         self.rests = Rests(self.ledger, self.background)
@@ -106,7 +106,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
                 if isinstance(problem, Exception):
                     log.error("a run did not close in order", exc_info=problem)
             await self.background.end()
-            await self._inbox.stop()
+            await self.inbox.stop()
         finally:
             self.subscriptions.end()
             self.ledger.waiters.end(lambda: InvalidTransition("the engine has closed"))

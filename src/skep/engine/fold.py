@@ -24,6 +24,11 @@ from skep.flow.inputs import (
 Status = Literal["pass", "blocked", "error", "timeout", "cancelled"]
 
 
+def signal_owner(name: str) -> str:
+    """To whom the bytes of a signal's large value belong until the machine has them."""
+    return f"signal {name}"
+
+
 class RunFold:
     """Collects what the events of one run mean to its machine, in journal order."""
 
@@ -55,8 +60,9 @@ class RunFold:
         elif isinstance(event, ev.RunCancelRequested):
             self.inputs.append(CancelRequested(event.reason))
         elif isinstance(event, ev.SignalReceived):
-            value = self._ledger.value(event.value, event.name) if event.value is not None else None
-            self._ledger.release(event.name)
+            owner = signal_owner(event.name)
+            value = self._ledger.value(event.value, owner) if event.value is not None else None
+            self._ledger.release(owner)
             self.inputs.append(Signalled(event.name, value))
         elif isinstance(event, ev.TimerStarted | ev.TimerFired):
             self._timer_told(event)

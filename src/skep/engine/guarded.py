@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from skep.core import events as ev
 from skep.core.state import NEVER
 from skep.core.tokens import TokenRecord
+from skep.errors import InvalidTransition
 
 if TYPE_CHECKING:
     from skep.engine.background import Background
@@ -54,10 +55,16 @@ class Guarded:
         return tokens.check(token, act, task_id, run=run, agent=agent, seat=seat)
 
     def commit_to(self, log: str, events: Sequence[ev.Event]) -> None:
-        """Commit events to a log, through its run's driver if it has one, and begin what follows."""
-        driver = self.drivers.get(log.removeprefix("run:")) if log.startswith("run:") else None
-        if driver is not None:
-            driver.commit(events)
-            driver.attempts.launch()
-        else:
+        """Commit events to the log of a session, or to a run through its driver, and begin what follows.
+
+        Raises:
+            InvalidTransition: the run is not this engine's.
+        """
+        if not log.startswith("run:"):
             self.ledger.commit(log, events)
+            return
+        driver = self.drivers.get(log.removeprefix("run:"))
+        if driver is None:
+            raise InvalidTransition(f"{log} is not this engine's", fix="try again: its owner acts on it")
+        driver.commit(events)
+        driver.attempts.launch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skep import values
@@ -33,7 +33,6 @@ class InboxPump:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._task: asyncio.Task[None] | None = None
-        self._taking = asyncio.Lock()
         self._taking = asyncio.Lock()
         self._looked: set[str] = set()
         """The logs that were ours at the last look: one that has ended since may have messages left."""
@@ -71,6 +70,15 @@ class InboxPump:
             await self._take_all()
         except SkepError as error:
             self._failed("the inbox cannot be read", error)
+
+    async def waiting(self, log: str) -> list[InboxMessage]:
+        """What was left for the next owner of a log."""
+        return await self._engine.journal.receive([log])
+
+    def act_on(self, driver: RunDriver, messages: Sequence[InboxMessage]) -> None:
+        """Act on what was left for a run before anything in it goes on; `take` settles it afterwards."""
+        for message in messages:
+            self._act(driver, message)
 
     def _ours(self) -> set[str]:
         return {driver.log for driver in self._engine.drivers.values()}
@@ -123,8 +131,7 @@ class InboxPump:
             return False
         except (SkepError, KeyError, TypeError, ValueError) as error:
             self._drop(message, f"was refused ({error})")
-        else:
-            driver.carried_out.add(request_of(message))
+        driver.carried_out.add(request_of(message))
         return True
 
     def _drop(self, message: InboxMessage, why: str) -> None:

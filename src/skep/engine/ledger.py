@@ -110,13 +110,18 @@ class Ledger:
         self.last_seq = seq
         return seq
 
-    def replay(self, log_name: str, version: int, event: Event, observer: Observer) -> None:
-        """Apply an event that is already in the journal (recovery)."""
+    def replay(
+        self, log_name: str, version: int, event: Event, observer: Observer, into: EngineState | None = None
+    ) -> None:
+        """Apply an event that is already in the journal (recovery), to a state of its own where one is given."""
         self._versions[log_name] = version
         self.replaying = True
+        live = self.state
+        self.state = into or live
         try:
             self.apply((event,), observer)
         finally:
+            self.state = live
             self.replaying = False
 
     def apply(self, events: Sequence[Event], observer: Observer) -> None:

@@ -13,7 +13,7 @@ from skep.flow.inputs import AnyWant, AskWant, TimerWant, Want
 
 
 def reconcile(driver: RunDriver, generation: int) -> None:
-    """Make a replayed run go on under the lease `generation`."""
+    """Make a replayed run ready to go on under the lease `generation`; `launch` begins its attempts."""
     if driver.is_open:
         driver.paused = driver.state.paused
         event = ev.RunRecovered(at=driver.ledger.now(), run_id=driver.run_id, generation=generation)
@@ -33,7 +33,6 @@ def reconcile(driver: RunDriver, generation: int) -> None:
         _wait_on(driver, wanted.values())
         driver.finish_if_ended()
         driver.arm_deadline()
-    driver.attempts.launch()
 
 
 def _end(driver: RunDriver, task: TaskState) -> None:

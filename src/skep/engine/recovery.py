@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from skep.core import events as ev
 from skep.core.outputs import Blob, ContentRef, Final
+from skep.core.state import EngineState
 from skep.engine.elsewhere import request_of
+from skep.engine.fold import signal_owner
 from skep.engine.launchers import REASON
 from skep.engine.ledger import Role
 from skep.engine.reconcile import reconcile
@@ -35,18 +37,26 @@ async def recover(engine: RunActs, run_id: str) -> RunDriver:
     """
     log = f"run:{run_id}"
     lease = await engine.journal.acquire(log)
+    state = EngineState()
     try:
-        driver = await _fold(engine, run_id, log)
+        driver = await _fold(engine, run_id, log, state)
         driver.revoked = await engine.launchers.any_revoked(driver.launchers)
+        messages = await engine.inbox.waiting(log)
     except BaseException:
         engine.forget_run(run_id)
+        for owner in (run_id, *state.tasks):
+            engine.ledger.release(owner)
         await engine.journal.release(log)
         raise
+    # From here on without a wait: others see the run not at all, or with all that was decided while nobody owned it.
+    engine.ledger.state.absorb(state)
     engine.adopt(driver)
     try:
         if driver.revoked:
             driver.cancel(REASON)
         reconcile(driver, lease.generation)
+        engine.inbox.act_on(driver, messages)
+        driver.attempts.launch()
         engine.questions.arm_all(run_id)
     except Exception as error:
         driver.fail(error)
@@ -54,7 +64,7 @@ async def recover(engine: RunActs, run_id: str) -> RunDriver:
     return driver
 
 
-async def _fold(engine: RunActs, run_id: str, log: str) -> RunDriver:
+async def _fold(engine: RunActs, run_id: str, log: str, state: EngineState) -> RunDriver:
     page = await engine.journal.read(log, 0, PAGE)
     if not page:
         raise RunNotFound(f"no run {run_id!r} in this store")
@@ -62,14 +72,14 @@ async def _fold(engine: RunActs, run_id: str, log: str) -> RunDriver:
     if not isinstance(first, ev.RunStarted):
         raise StoreCorrupt("the log of a run does not begin with run_started", where=log)
     driver = await _driver(engine, first)
-    waiting = {request_of(message) for message in await engine.journal.receive([log])}
+    waiting = {request_of(message) for message in await engine.inbox.waiting(log)}
     while page:
         for recorded in page:
             await _fetch(engine, log, recorded.event)
             if waiting:
                 # Those that the last owner has acted on, but died before it could settle them.
                 driver.carried_out |= waiting & {getattr(recorded.event, "request", None)}
-            driver.replay(recorded.version, recorded.event)
+            driver.replay(recorded.version, recorded.event, state)
         page = await engine.journal.read(log, page[-1].version, PAGE)
     return driver
 
@@ -105,7 +115,7 @@ async def _fetch(engine: RunActs, log: str, event: ev.AnyEvent) -> None:
     elif isinstance(event, ev.QuestionAnswered):
         content, owner = event.answer, event.key
     elif isinstance(event, ev.SignalReceived):
-        content, owner = event.value, event.name
+        content, owner = event.value, signal_owner(event.name)
     if isinstance(content, Blob):
         data = await engine.journal.get_blob(content.sha256, log=log)
         engine.ledger.remember(content.sha256, data, owner, role)

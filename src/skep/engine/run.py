@@ -18,12 +18,12 @@ from skep import values
 from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import steering, transitions
-from skep.core.state import RunState
+from skep.core.state import EngineState, RunState
 from skep.core.tasks import TaskState, Verdict
 from skep.engine.attempts import Attempts
 from skep.engine.backends import of_run
 from skep.engine.dispatch import OVERRIDDEN, Dispatcher
-from skep.engine.fold import RunFold
+from skep.engine.fold import RunFold, signal_owner
 from skep.engine.info import RunInfo, summary_of
 from skep.engine.outside import Outside
 from skep.engine.plan import Plan, Route
@@ -160,9 +160,12 @@ class RunDriver:
             if milliseconds > self.ledger.limits.max_hold_ms:
                 self.ledger.held(f"commit of {self.log}", milliseconds)
 
-    def replay(self, version: int, event: ev.Event) -> None:
-        """Take in an event that is already recorded; `reconcile` acts on where that leads."""
-        self.ledger.replay(self.log, version, event, self._fold.observe)
+    def replay(self, version: int, event: ev.Event, into: EngineState) -> None:
+        """Take in an event that is already recorded; `reconcile` acts on where that leads.
+
+        The engine absorbs the state `into` when the whole log is in it: nobody acts on half a run.
+        """
+        self.ledger.replay(self.log, version, event, self._fold.observe, into)
         while self._fold.inputs:
             changes = self.machine.feed(self._fold.inputs.popleft())
             self.outside.follow(changes)
@@ -219,7 +222,7 @@ class RunDriver:
         """
         if not self.is_open or self._ended is not None:
             raise InvalidTransition(f"run {self.run_id} has ended")
-        content = self.ledger.store(data, self.log, name)
+        content = self.ledger.store(data, self.log, signal_owner(name))
         self.outside.signal(name, content, by, request)
         self.attempts.launch()
 

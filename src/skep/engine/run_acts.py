@@ -65,7 +65,7 @@ class RunActs(Guarded):
     questions: Questions
     unrecovered: dict[str, SkepError]
     _recovering: asyncio.Lock
-    _inbox: InboxPump
+    inbox: InboxPump
     _open: bool
 
     async def start(
@@ -185,7 +185,7 @@ class RunActs(Guarded):
                 if driver.revoked:
                     await self.ledger.flushed()
                     raise refusal(row.run_id)
-                await self._inbox.take()
+                await self.inbox.take()
         await self.ledger.flushed()
         return RunHandle(self, driver)
 
@@ -287,7 +287,7 @@ class RunActs(Guarded):
         """This engine owns the run from here on."""
         self.drivers[driver.run_id] = driver
         driver.finished.add_done_callback(lambda _: self._run_ended(driver))
-        self._inbox.start()
+        self.inbox.start()
 
     def forget_run(self, run_id: str) -> None:
         """Drop what a failed recovery left in the state."""
