@@ -248,10 +248,17 @@ class Journal(Protocol):
         """Give a lease back, after all appended to `log` is durable. Unknown leases are ignored."""
         ...
 
+    async def is_owned(self, log: str) -> bool:
+        """Whether a live process, this one or another, has the lease of `log`."""
+        ...
+
     # -- inbox ---------------------------------------------------------------------------------
 
-    async def send(self, log: str, body: dict[str, Any]) -> int:
-        """Leave a message (JSON, at most 1 MiB; at most 1,000 waiting per log) for the owner of `log`.
+    async def send(self, log: str, body: dict[str, Any], *, once: str | None = None) -> int | None:
+        """Leave a message (JSON, at most 1 MiB; at most 1,000 waiting per log) for the owner of `log`; its id.
+
+        Null, and nothing was left, if one with the same `once` waits there: of two that are sent at the same
+        moment, by whichever processes, one is left.
 
         Raises:
             InvalidTransition: `log` is that of a run that has ended: nobody will read it.

@@ -16,20 +16,23 @@ class MemoryInbox:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._messages: dict[int, InboxMessage] = {}
+        self._messages: dict[int, tuple[InboxMessage, str | None]] = {}
         self.sent = 0
         """How many messages were ever sent; the last one's id."""
 
-    def send(self, log: str, body: dict[str, Any], at: int) -> int:
+    def send(self, log: str, body: dict[str, Any], at: int, once: str | None) -> int | None:
         data = encode_message(log, body, self._limits)
-        check_waiting(log, sum(message.log == log for message in self._messages.values()), self._limits)
+        waiting = [like for message, like in self._messages.values() if message.log == log]
+        if once is not None and once in waiting:
+            return None
+        check_waiting(log, len(waiting), self._limits)
         self.sent += 1
-        self._messages[self.sent] = InboxMessage(self.sent, log, at, values.decode(data))
+        self._messages[self.sent] = InboxMessage(self.sent, log, at, values.decode(data)), once
         return self.sent
 
     def receive(self, logs: Collection[str]) -> list[InboxMessage]:
         wanted = set(logs)
-        return [message for message in self._messages.values() if message.log in wanted]
+        return [message for message, _ in self._messages.values() if message.log in wanted]
 
     def settle(self, ids: Sequence[int]) -> None:
         for message_id in ids:

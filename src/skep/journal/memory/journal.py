@@ -215,13 +215,16 @@ class MemoryJournal:
     async def release(self, log: str) -> None:
         self._leases.pop(log, None)
 
+    async def is_owned(self, log: str) -> bool:
+        return log in self._leases
+
     # -- inbox ---------------------------------------------------------------------------------
 
-    async def send(self, log: str, body: dict[str, Any]) -> int:
+    async def send(self, log: str, body: dict[str, Any], *, once: str | None = None) -> int | None:
         status = self._runs.end_of(log)
         if status is not None:
             raise run_ended(log, status)
-        return self._inbox.send(log, body, self._clock.now_ms())
+        return self._inbox.send(log, body, self._clock.now_ms(), once)
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:
         return self._inbox.receive(logs)

@@ -22,15 +22,18 @@ SELECT id FROM inbox WHERE EXISTS (
 )
 """
 _COUNT = "SELECT count(*) FROM inbox WHERE log = ?"
-_SEND = "INSERT INTO inbox (log, at, body) VALUES (?, ?, ?)"
+_WAITS = "SELECT 1 FROM inbox WHERE log = ? AND once = ?"
+_SEND = "INSERT INTO inbox (log, at, body, once) VALUES (?, ?, ?, ?)"
 _RECEIVE = "SELECT id, log, at, body FROM inbox WHERE log IN (SELECT value FROM json_each(?)) ORDER BY id"
 _SETTLE = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(?))"
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-def send(connection: sqlite3.Connection, to: str, body: bytes, now_ms: int, limits: Limits) -> int:
-    """Leave an encoded message for the owner of the log `to`; returns its id.
+def send(
+    connection: sqlite3.Connection, to: str, body: bytes, *, once: str | None, now_ms: int, limits: Limits
+) -> int | None:
+    """Leave an encoded message for the owner of the log `to`; its id, null if its like (`once`) waits there.
 
     Raises:
         InvalidTransition: its run has ended; nothing was written.
@@ -39,9 +42,11 @@ def send(connection: sqlite3.Connection, to: str, body: bytes, now_ms: int, limi
     ended = connection.execute(_END_OF, (to.removeprefix("run:"), to)).fetchone()
     if ended is not None:
         raise run_ended(to, ended[0])
+    if connection.execute(_WAITS, (to, once)).fetchone():
+        return None
     (waiting,) = connection.execute(_COUNT, (to,)).fetchone()
     check_waiting(to, waiting, limits)
-    return connection.execute(_SEND, (to, now_ms, body)).lastrowid or 0
+    return connection.execute(_SEND, (to, now_ms, body, once)).lastrowid or 0
 
 
 def receive(connection: sqlite3.Connection, logs: Sequence[str]) -> list[InboxMessage]:

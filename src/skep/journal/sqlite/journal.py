@@ -258,11 +258,15 @@ class SqliteJournal:
         await self._working().do(partial(leases.release, log=log, owner=self._owner))
         self._generations.pop(log, None)
 
+    async def is_owned(self, log: str) -> bool:
+        return await self._reading().read(leases.is_held, log)
+
     # -- inbox ---------------------------------------------------------------------------------
 
-    async def send(self, log: str, body: dict[str, Any]) -> int:
+    async def send(self, log: str, body: dict[str, Any], *, once: str | None = None) -> int | None:
         data = encode_message(log, body, self._limits)
-        send = partial(inbox.send, to=log, body=data, now_ms=self._clock.now_ms(), limits=self._limits)
+        now_ms = self._clock.now_ms()
+        send = partial(inbox.send, to=log, body=data, once=once, now_ms=now_ms, limits=self._limits)
         return await self._working().do(send)
 
     async def receive(self, logs: Sequence[str]) -> list[InboxMessage]:

@@ -43,6 +43,15 @@ def acquire(connection: sqlite3.Connection, log: str, owner: str, now_ms: int) -
     return Lease(log, generation + 1)
 
 
+def is_held(connection: sqlite3.Connection, log: str) -> bool:
+    """Whether a live process holds the lease of `log`."""
+    row = connection.execute(_FIND, (log,)).fetchone()
+    if row is None:
+        return False
+    _, holder, _, *fields = row
+    return holder is not None and holds(holder, ProcessId(*fields))
+
+
 def release(connection: sqlite3.Connection, log: str, owner: str) -> None:
     """Give a lease back, if `owner` still has it."""
     connection.execute(_RELEASE, (log, owner))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from skep.errors import BadValue, InvalidTransition, LimitExceeded
@@ -18,6 +20,7 @@ class InboxContract(Part):
     async def test_messages_wait_until_they_are_settled(self, new_store: NewStore) -> None:
         async with opened(new_store()()) as journal:
             first = await journal.send("run:a", {"kind": "cancel", "why": ["no", None]})
+            assert first is not None
             second = await journal.send("run:b", {})
             third = await journal.send("run:a", {"n": 3})
             found = await journal.receive(["run:a", "run:c"])
@@ -28,10 +31,36 @@ class InboxContract(Part):
             assert await journal.receive([]) == []
 
     @in_loop
+    async def test_of_messages_that_are_one_and_the_same_one_waits(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            sent = (journal.send("run:a", {"n": n}, once="k") for n in range(3))
+            first, *others = await asyncio.gather(*sent)
+            assert isinstance(first, int)
+            assert others == [None, None]
+            assert await journal.send("run:a", {}, once="other")
+            assert await journal.send("run:b", {}, once="k")
+            assert [message.body for message in await journal.receive(["run:a"])] == [{"n": 0}, {}]
+            await journal.settle_inbox([first])
+            assert await journal.send("run:a", {}, once="k")
+            assert await journal.send("run:a", {})
+            assert await journal.send("run:a", {})
+
+    @in_loop
+    async def test_of_two_processes_one_leaves_the_message(self, new_store: NewStore) -> None:
+        store = new_store()
+        async with opened(store()) as ours, self.sharing(store) as theirs:
+            marks = ("a", "b", "c")
+            for mark in marks:
+                sent = (each.send("run:a", {}, once=mark) for each in (ours, theirs))
+                assert sorted(one is None for one in await asyncio.gather(*sent)) == [False, True]
+            assert len(await ours.receive(["run:a"])) == len(marks)
+
+    @in_loop
     async def test_the_inbox_is_bounded(self, new_store: NewStore) -> None:
         limits = Limits(inbox_messages=3, inbox_message_bytes=100)
         async with opened(new_store(limits)()) as journal:
             first = await journal.send("run:a", {"n": 1})
+            assert first is not None
             await journal.send("run:a", {"n": 2})
             await journal.send("run:a", {"n": 3})
             with pytest.raises(LimitExceeded, match="inbox_messages"):

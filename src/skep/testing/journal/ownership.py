@@ -28,6 +28,21 @@ class OwnershipContract(Part):
             assert names(await journal.read("run:a")) == ["x", "y"]
 
     @in_loop
+    async def test_whether_a_log_is_owned_is_seen_by_everybody(self, new_store: NewStore) -> None:
+        store = new_store()
+        async with opened(store()) as ours:
+            assert not await ours.is_owned("session:a")
+            await ours.acquire("session:a")
+            assert await ours.is_owned("session:a")
+            await ours.release("session:a")
+            assert not await ours.is_owned("session:a")
+            async with self.sharing(store) as theirs:
+                await theirs.acquire("session:a")
+                assert await ours.is_owned("session:a")
+                assert not await ours.is_owned("session:b")
+            assert not await ours.is_owned("session:a"), "its owner has gone"
+
+    @in_loop
     async def test_a_fenced_log_can_be_owned_again(self, new_store: NewStore) -> None:
         async with opened(new_store()()) as journal:
             await journal.acquire("run:a")
