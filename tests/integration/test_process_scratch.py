@@ -18,6 +18,7 @@ from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.process.resources import Resources
 from skep.workers.process.spawner import ProcessSpawner
+from skep.workers.process.tree.records import KEPT
 from skep.workers.process.tree.registry import registry
 
 
@@ -64,6 +65,19 @@ async def test_each_attempt_has_a_folder_of_its_own_until_it_has_ended():
 
 
 @in_loop
+async def test_a_folder_that_is_used_again_is_empty_and_as_it_was_made():
+    left = (
+        sh('echo x > "$SKEP_SCRATCH/.hidden"'),
+        sh('chmod 755 "$SKEP_SCRATCH"'),
+        sh('rmdir "$SKEP_SCRATCH"'),
+    )
+    for spoilt in (*left, sh("true")):
+        await perform(spoilt)
+        found = await value(sh('ls -A "$SKEP_SCRATCH"; stat -c %a "$SKEP_SCRATCH"'))
+        assert found == 700
+
+
+@in_loop
 async def test_nobody_else_may_look_into_it():
     assert await value(sh('stat -c %a "$SKEP_SCRATCH"')) == 700
 
@@ -102,9 +116,11 @@ def _text(path):
 
 @in_loop
 async def test_no_folder_is_left_of_a_program_that_did_not_start():
+    await perform(sh("true"))
     before = names()
-    with pytest.raises(SpawnError):
-        await perform(ProcessSpawner("surely-not-installed"))
+    for _ in range(3):
+        with pytest.raises(SpawnError):
+            await perform(ProcessSpawner("surely-not-installed"))
     assert names() == before
 
 
@@ -161,7 +177,7 @@ async def test_five_hundred_at_once_leave_nothing():
             await asyncio.gather(*(perform(ProcessSpawner("true")) for _ in range(500)))
         assert held() == before
         assert resident() - memory < 8 << 20
-        assert names() == {"attempts"}
+        assert len(names()) <= KEPT + 1
         assert registry().live == {}
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -9,7 +9,12 @@ from skep.errors import ConfigError, SpawnError
 from skep.workers.base import Ctx
 
 ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ")
-"""Handed on as the host has them, and with them every `LC_*`."""
+"""Handed on as the host has them, and with them the locale's `LC_*`."""
+
+_LOCALE = (
+    "ADDRESS ALL COLLATE CTYPE IDENTIFICATION MEASUREMENT MESSAGES MONETARY NAME NUMERIC PAPER TELEPHONE TIME"
+)
+_HANDED_ON = (*ALLOWED, *(f"LC_{part}" for part in _LOCALE.split()))
 
 RESERVED = ("SKEP_", "MSE_")
 
@@ -42,7 +47,7 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
         SpawnError: the host has no such variable.
     """
     host = os.environ
-    env = {name: value for name, value in host.items() if name in ALLOWED or name.startswith("LC_")}
+    env = {name: host[name] for name in _HANDED_ON if name in host}
     if private_home:
         env.pop("HOME", None)
     for name, value in own.items():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 PROC = "/proc"
+_CHUNK = 65_536
 _ENVIRON = 1024 * 1024
-"""Bytes of an environment that are looked at."""
+"""Bytes of an environment, or of a list of children, that are looked at."""
 
 
 class Proc(NamedTuple):
@@ -38,7 +38,7 @@ def pids() -> list[int]:
 
 def look(pid: int) -> Proc | None:
     """The process as it is now, `None` if there is none."""
-    data = _read(pid, "stat", 4096)
+    data = _read(f"{pid}/stat", _CHUNK)
     if not data:
         return None
     # The command's name, in parentheses, may hold anything: the fields follow its last one.
@@ -57,7 +57,7 @@ def look_at_all() -> Iterator[Proc]:
 def variable(pid: int, name: str) -> str | None:
     """A variable of the environment that the process was started with, if we may see it."""
     wanted = name.encode() + b"="
-    for entry in _read(pid, "environ", _ENVIRON).split(b"\0"):
+    for entry in (_read(f"{pid}/environ", _ENVIRON) or b"").split(b"\0"):
         if entry.startswith(wanted):
             return os.fsdecode(entry[len(wanted) :])
     return None
@@ -65,7 +65,7 @@ def variable(pid: int, name: str) -> str | None:
 
 def is_own(pid: int) -> bool:
     """Whether it runs as our user."""
-    for line in _read(pid, "status", 4096).splitlines():
+    for line in (_read(f"{pid}/status", _CHUNK) or b"").splitlines():
         if line.startswith(b"Uid:"):
             return int(line.split()[1]) == os.getuid()
     return False
@@ -73,11 +73,8 @@ def is_own(pid: int) -> bool:
 
 def children(pid: int) -> list[int] | None:
     """The children of a process's first thread, where orphans come to; `None` if the kernel does not tell."""
-    try:
-        with open(f"{PROC}/{pid}/task/{pid}/children", "rb", buffering=0) as file:
-            return [int(word) for word in file.readall().split()]
-    except OSError:
-        return None
+    data = _read(f"{pid}/task/{pid}/children", _ENVIRON)
+    return None if data is None else [int(word) for word in data.split()]
 
 
 def ancestors(pid: int) -> set[int]:
@@ -90,9 +87,20 @@ def ancestors(pid: int) -> set[int]:
     return found
 
 
-def _read(pid: int, name: str, most: int) -> bytes:
-    data = b""
-    with suppress(OSError), open(f"{PROC}/{pid}/{name}", "rb", buffering=0) as file:
-        while len(data) < most and (part := file.read(65536)):
+def _read(name: str, most: int) -> bytes | None:
+    """A file below /proc, `None` if it cannot be read. Bare calls: this is done for every attempt."""
+    try:
+        descriptor = os.open(f"{PROC}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = part = os.read(descriptor, _CHUNK)
+        while part and len(data) < most:
+            part = os.read(descriptor, _CHUNK)
             data += part
-    return data
+    except OSError:
+        return None
+    else:
+        return data
+    finally:
+        os.close(descriptor)

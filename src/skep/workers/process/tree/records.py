@@ -21,6 +21,9 @@ from collections.abc import Generator
 from skep.workers.process.tree.marks import Mark
 
 TABLE = "attempts"
+KEPT = 64
+"""Empty scratch folders that are used again."""
+_AS_MADE = stat.S_IFDIR | 0o700
 _LOCK = "lock"
 _LINE = 32 + 1 + 16 + 1
 _own: set[str] = set()
@@ -108,6 +111,7 @@ class Records:
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         self._free: list[int] = []
         self._lines = 0
+        self._empty: list[str] = []
         self._changing = threading.Lock()
 
     def add(self, mark: Mark) -> int:
@@ -127,13 +131,30 @@ class Records:
             self._free.append(line)
 
     def make_scratch(self) -> str:
-        """A new empty folder."""
+        """An empty folder: one that was left empty, for on a disk a new one costs as much as a process."""
+        with contextlib.suppress(IndexError):
+            return self._empty.pop()
         path = os.path.join(self.folder, secrets.token_hex(6))
         os.mkdir(path, 0o700)
         return path
 
+    def keep_empty(self, path: str) -> bool:
+        """Keep a scratch folder that its attempt has left as it was; whether it has."""
+        try:
+            state = os.lstat(path)
+            with os.scandir(path) as entries:
+                as_made = state.st_mode == _AS_MADE and next(entries, None) is None
+        except OSError:
+            return False
+        if as_made and len(self._empty) < KEPT:
+            self._empty.append(path)
+            return True
+        return False
+
     def close(self) -> None:
         """Take the folder away, if nothing is left in it."""
+        for path in self._empty:
+            os.rmdir(path)
         if len(self._free) == self._lines:
             os.unlink(os.path.join(self.folder, TABLE))
             with contextlib.suppress(OSError):

@@ -92,12 +92,12 @@ class Tree:
 
     async def close(self) -> None:
         """Remove its scratch folder and its record."""
-        if not self._removed_empty():
+        if not self._left_empty():
             await asyncio.get_running_loop().run_in_executor(self._registry.workers, self._remove)
 
     def abandon(self) -> None:
         """End it in a thread of its own, when no event loop is left to do it; nothing if it is closed."""
-        if self._closed or (not self._leader and self._removed_empty()):
+        if self._closed or (not self._leader and self._left_empty()):
             return
         self._kill_group()
         threading.Thread(target=self._abandoned, name="skep-abandoned", daemon=True).start()
@@ -121,10 +121,8 @@ class Tree:
             if process.group != leader:
                 send(process, number)
 
-    def _removed_empty(self) -> bool:
-        try:
-            os.rmdir(self.scratch)
-        except OSError:
+    def _left_empty(self) -> bool:
+        if not self._records.keep_empty(self.scratch):
             return False
         self._forget()
         return True
