@@ -183,6 +183,62 @@ def test_a_run_ends_when_its_launcher_is_revoked(which):
     with_engine(test)
 
 
+async def hidden(engine, clock, token, how):
+    """Let the session of a token end, or have another one; the id that the token had."""
+    [info] = await engine.list_tokens()
+    [session] = await engine.list_sessions()
+    if how == "detached":
+        await engine.detach(token)
+    elif how == "expired":
+        clock.advance(1_000_000)
+        await until(lambda: not engine.ledger.state.sessions)
+    else:
+        await engine.attach("ada", "operator", session_id=session.id)
+    for _ in range(50):
+        await asyncio.sleep(0)  # what leaves memory has left
+    return info.id
+
+
+@pytest.mark.parametrize("how", ["detached", "expired", "taken up again"])
+@pytest.mark.parametrize("where", ["here", "elsewhere", "later"])
+def test_a_launcher_that_has_ended_can_still_be_revoked(place, how, where):
+    clock = FakeClock()
+
+    async def main():
+        async with Engine.open(**place, clock=clock) as engine:
+            agents = Agents(engine)
+            token = await engine.attach("ada", "operator", ttl=100)
+            session = (await engine.list_sessions())[0].id
+            handle = await engine.start(blueprint([step("hang")]), token=token)
+            await agents.started.wait()
+            name = await hidden(engine, clock, token, how)
+            if where == "here":
+                assert await engine.revoke(name) == name
+            elif where == "elsewhere":
+                async with Engine.open(**place, clock=clock, recover="none") as other:
+                    await other.revoke(name)
+            if where != "later":
+                assert (await handle.wait()).status == "cancelled"
+                await until(lambda: not engine.ledger.state.sessions)
+                await is_over(engine, session)
+                return
+        async with Engine.open(**place, clock=clock, recover="none") as engine:
+            Agents(engine)
+            await engine.revoke(name)
+            with pytest.raises(TokenRevoked):
+                await engine.resume_run(handle.id)
+            await is_over(engine, session)
+
+    async def is_over(engine, session):
+        """Nobody attaches to a session again of which a token was revoked."""
+        assert await engine.list_tokens() == []
+        assert (await engine.get_session(session)).ended == "revoked"
+        with pytest.raises(TokenRevoked):
+            await engine.attach("ada", "operator", session_id=session)
+
+    run(main())
+
+
 def test_a_run_ends_when_another_process_revokes_its_launcher(place):
     async def main():
         async with Engine.open(**place) as owner, Engine.open(**place, recover="none") as other:

@@ -350,7 +350,7 @@ def test_a_session_is_taken_up_with_a_fresh_token():
         old = await engine.attach_with_ids("op", "operator", kind="main_ai", scopes=["verb:start_task"])
         first = await the_session(engine)
         fresh = await engine.attach("op", "operator", session_id=first.id, token=old)
-        with pytest.raises(TokenNotFound):
+        with pytest.raises(TokenRevoked):
             engine.verify_token(old, "start_task")
         engine.verify_token(fresh, "start_task")
         with pytest.raises(ScopeViolation):

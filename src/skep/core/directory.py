@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from skep.core import events as ev
 
-Kind = Literal["question", "closed", "token", "handle", "revoked"]
-"""Open questions, and ended ones until their run ends, by key; live tokens and revoked ones by nonce; handles by
-digest.
+Kind = Literal["question", "closed", "token", "issued", "revoked", "handle"]
+"""Open questions, and ended ones until their run or session ends, by key; tokens by nonce; handles by digest.
 
-That a token was revoked is found for good: what was started with it may be taken up much later.
+A `token` may be in force. An `issued` one was not revoked, but its session may be detached, or have another token by
+now: what was started with it goes on until it is revoked. That it was is found for good, since what was started with
+it may be taken up much later.
 """
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -42,12 +43,12 @@ class Removed(Struct, frozen=True):
     subject: str | None = None
 
 
-def _asked(event: ev.QuestionAsked) -> Added:
-    return Added("question", event.key, event.key)
+def _asked(event: ev.QuestionAsked) -> tuple[Added, ...]:
+    return (Added("question", event.key, event.key),)
 
 
-def _issued(event: ev.SessionAttached | ev.TokenMinted) -> Added:
-    return Added("token", event.nonce, event.nonce)
+def _issued(event: ev.SessionAttached | ev.TokenMinted) -> tuple[Added, ...]:
+    return Added("token", event.nonce, event.nonce), Added("issued", event.nonce, event.nonce)
 
 
 def _ended(event: ev.QuestionAnswered | ev.QuestionClosed) -> tuple[Removed, ...]:
@@ -58,11 +59,11 @@ def _handed_over(event: ev.WorkClaimed | ev.WorkReleased) -> tuple[Removed, ...]
     return (Removed("handle", event.key),)
 
 
-def _kept(event: ev.QuestionAnswered | ev.QuestionClosed) -> Added:
-    return Added("closed", event.key, event.key)
+def _kept(event: ev.QuestionAnswered | ev.QuestionClosed) -> tuple[Added, ...]:
+    return (Added("closed", event.key, event.key),)
 
 
-_ADDS: dict[type[ev.Event], Callable[[Any], Added]] = {
+_ADDS: dict[type[ev.Event], Callable[[Any], tuple[Added, ...]]] = {
     ev.QuestionAsked: _asked,
     ev.SeniorQueried: _asked,
     ev.QuestionAnswered: _kept,
@@ -70,8 +71,8 @@ _ADDS: dict[type[ev.Event], Callable[[Any], Added]] = {
     ev.QuestionClosed: _kept,
     ev.SessionAttached: _issued,
     ev.TokenMinted: _issued,
-    ev.TokenRevoked: lambda event: Added("revoked", event.nonce, event.nonce),
-    ev.WorkClaimed: lambda event: Added("handle", event.handle, event.key),
+    ev.TokenRevoked: lambda event: (Added("revoked", event.nonce, event.nonce),),
+    ev.WorkClaimed: lambda event: (Added("handle", event.handle, event.key),),
 }
 _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
     ev.QuestionAnswered: _ended,
@@ -79,7 +80,7 @@ _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
     ev.QuestionClosed: _ended,
     ev.WorkClaimed: _handed_over,
     ev.WorkReleased: _handed_over,
-    ev.TokenRevoked: lambda event: (Removed("token", event.nonce),),
+    ev.TokenRevoked: lambda event: (Removed("token", event.nonce), Removed("issued", event.nonce)),
     ev.SessionAttached: lambda _: (Removed("token"),),
     ev.SessionDetached: lambda _: (Removed("token"),),
     ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
@@ -98,7 +99,7 @@ def removed(event: ev.Event) -> tuple[Removed, ...]:
     return () if remove is None else remove(event)
 
 
-def added(event: ev.Event) -> Added | None:
-    """What is found from `event` on, in place of an older entry of the same kind and key."""
+def added(event: ev.Event) -> tuple[Added, ...]:
+    """What is found from `event` on, in place of older entries of the same kinds and keys."""
     add = _ADDS.get(type(event))
-    return None if add is None else add(event)
+    return () if add is None else add(event)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def _attached(state: EngineState, e: ev.SessionAttached) -> None:
     before = state.sessions.get(e.session_id)
     if before is not None:
-        state.tokens.pop(before.token_nonce, None)
+        _hide(state, before.token_nonce)
     state.sessions[e.session_id] = SessionState(
         id=e.session_id,
         operator_id=e.operator_id,
@@ -52,7 +52,11 @@ def _detached(state: EngineState, e: ev.SessionDetached) -> None:
     session = state.sessions[e.session_id]
     session.attached = False
     session.ended = e.reason
-    record = state.tokens.get(session.token_nonce)
+    _hide(state, session.token_nonce)
+
+
+def _hide(state: EngineState, nonce: str) -> None:
+    record = state.tokens.get(nonce)
     if record is not None:
         record.detached = True
 
@@ -82,7 +86,14 @@ def _used(state: EngineState, e: ev.TokenUsed) -> None:
 
 
 def _revoked(state: EngineState, e: ev.TokenRevoked) -> None:
-    state.tokens[e.nonce].revoked = True
+    """A session of which any token was revoked is over."""
+    record = state.tokens.get(e.nonce)
+    if record is None:
+        return  # its session has had another one for long
+    record.revoked = True
+    session = state.sessions.get(record.session_id or "")
+    if session is not None and not session.attached:
+        session.ended = "revoked"
 
 
 HANDLERS: dict[type[Event], Callable[[EngineState, Any], None]] = {

@@ -70,28 +70,29 @@ class SessionLife(TokenActs):
 
     # -- life ----------------------------------------------------------------------------------
 
-    def revoke_here(self, nonce: str) -> None:
+    def revoke_here(self, nonce: str, log: str) -> None:
         """As the base, and with the token its session ends, and every run here that was launched with it."""
-        record = self.dispatcher.tokens.record(nonce)
-        if record.revoked:
-            return
-        session_id = record.session_id or ""
+        session_id = log.removeprefix("session:")
+        session = self.ledger.state.sessions.get(session_id)
+        if session is not None and session.token_nonce != nonce:
+            super().revoke_here(nonce, log)  # an older one of the session
+            nonce = session.token_nonce
         revoked = ev.TokenRevoked(at=self.ledger.now(), nonce=nonce)
         if not self._end_session(session_id, "revoked", revoked):
-            super().revoke_here(nonce)
+            super().revoke_here(nonce, log)
+            self.background.run(self._leave(session_id))
         self.launchers.revoked(session_id)
 
-    def carry_out(self, kind: str, nonce: str) -> bool:
+    def carry_out(self, kind: str, nonce: str, log: str) -> bool:
         """As the base, and what is asked of sessions."""
-        record = self.dispatcher.tokens.record(nonce)
-        session = self.ledger.state.sessions.get(record.session_id or "")
+        session = self.ledger.state.sessions.get(log.removeprefix("session:"))
         if session is not None and session.attached and session.token_nonce == nonce:
             if kind == "detach":
                 return self._end_session(session.id, "detached")
             if kind == "heartbeat":
                 self._heard(session)
                 return True
-        return super().carry_out(kind, nonce)
+        return super().carry_out(kind, nonce, log)
 
     async def _keep_alive(self, session: SessionState) -> None:
         """A heartbeat of a session, whichever process owns it."""

@@ -116,6 +116,9 @@ class TokenActs(Guarded):
     async def revoke(self, which: str, *, token: Bearer | None = None) -> str:
         """End a token and all that were narrowed from it, whichever process owns it; returns its id.
 
+        Runs that were launched with one of them are cancelled. So one that has expired, or whose session was
+        detached, can be revoked too. A session ends with each token that it ever had.
+
         Args:
             which: its id as `list_tokens` shows it, or a beginning of its nonce.
             token: who revokes, if not the owner.
@@ -127,7 +130,7 @@ class TokenActs(Guarded):
         await self.admit(token, "revoke")
         nonce, log = await self._named(which)
         if await self.dispatcher.tokens.logs.own(log):
-            self.revoke_here(nonce)
+            self.revoke_here(nonce, log)
             await self.ledger.flushed()
         else:
             await self._ask_owner("revoke", nonce, log)
@@ -153,17 +156,16 @@ class TokenActs(Guarded):
 
     # -- inside --------------------------------------------------------------------------------
 
-    def revoke_here(self, nonce: str) -> None:
+    def revoke_here(self, nonce: str, log: str) -> None:
         """Record the end of a token whose log this process owns; again, it changes nothing."""
-        record = self.dispatcher.tokens.record(nonce)
-        if not record.revoked:
-            event = ev.TokenRevoked(at=self.ledger.now(), nonce=nonce)
-            self.ledger.commit(f"session:{record.session_id}", (event,))
+        record = self.ledger.state.tokens.get(nonce)
+        if record is None or not record.revoked:
+            self.ledger.commit(log, (ev.TokenRevoked(at=self.ledger.now(), nonce=nonce),))
 
-    def carry_out(self, kind: str, nonce: str) -> bool:
+    def carry_out(self, kind: str, nonce: str, log: str) -> bool:
         """Do what another process asks of a token whose log this one owns; false when it asks for nothing known."""
         if kind == "revoke":
-            self.revoke_here(nonce)
+            self.revoke_here(nonce, log)
         return kind == "revoke"
 
     async def _parent(self, token: Bearer | None, act: str) -> tuple[str, TokenRecord] | None:
@@ -240,7 +242,7 @@ class TokenActs(Guarded):
         await self.ledger.flushed()
         found = [
             (entry.key, entry.log)
-            async for entry in entries(self.ledger.journal)
+            async for entry in entries(self.ledger.journal, "issued")
             if token_id(entry.key) == which or entry.key.startswith(which)
         ]
         if len(found) != 1:
@@ -249,22 +251,28 @@ class TokenActs(Guarded):
         return found[0]
 
     async def _ask_owner(self, kind: str, nonce: str, log: str) -> None:
-        """Leave the request in the log's inbox and wait until the token is found no more."""
+        """Leave the request in the log's inbox and wait until the directory says that it was carried out."""
         journal, logs = self.ledger.journal, self.dispatcher.tokens.logs
         await journal.send(log, {"kind": kind, "nonce": nonce})
         until = asyncio.get_running_loop().time() + REQUEST_SECONDS
         watch = journal.watch()
         while asyncio.get_running_loop().time() < until:
-            if await watch.changed() and await journal.find("token", nonce) is None:
+            if await watch.changed() and await self._has_ended(kind, nonce):
                 return
             if await logs.own(log):
-                self.carry_out(kind, nonce)
+                self.carry_out(kind, nonce, log)
                 await self.ledger.flushed()
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise EngineError(
             "the process that owns the token has not ended it yet", fix="it will when it reads its inbox"
         )
+
+    async def _has_ended(self, kind: str, nonce: str) -> bool:
+        journal = self.ledger.journal
+        if kind == "revoke":
+            return await journal.find("revoked", nonce) is not None
+        return await journal.find("token", nonce) is None
 
 
 def end_of(now: int, ttl: float | None, parent: TokenRecord | None) -> int:

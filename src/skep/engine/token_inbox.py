@@ -64,7 +64,7 @@ class TokenInbox:
         record = self._ledger.state.tokens.get(nonce) if isinstance(nonce, str) else None
         # A message is about what stands in the log that it was sent to.
         ours = record is not None and message.log == f"session:{record.session_id}"
-        if not ours or not self._acts.carry_out(str(message.body.get("kind")), str(nonce)):
+        if not ours or not self._acts.carry_out(str(message.body.get("kind")), str(nonce), message.log):
             self._ledger.counters["inbox_dropped"] += 1
             log.warning("message %d to %s asks for nothing known and was dropped", message.id, message.log)
 

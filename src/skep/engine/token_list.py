@@ -36,10 +36,10 @@ class TokenInfo(Struct, frozen=True, kw_only=True):
     parent: str | None = None
 
 
-async def entries(journal: Journal) -> AsyncIterator[Entry]:
-    """Every token that can be found, oldest first."""
+async def entries(journal: Journal, kind: Literal["token", "issued"] = "token") -> AsyncIterator[Entry]:
+    """Every token of the store that may be in force, or that was not revoked (`issued`), oldest first."""
     after = 0
-    while page := await journal.list_entries("token", after=after, limit=PAGE):
+    while page := await journal.list_entries(kind, after=after, limit=PAGE):
         for entry in page:
             yield entry
         after = page[-1].position

@@ -32,7 +32,7 @@ class Directory:
             for removal in removed(event):
                 gone.append((log, removal))
                 self._remove(log, removal)
-            if (new := added(event)) is not None:
+            for new in added(event):
                 self._add(Entry(new.kind, new.key, log, number, position), new.subject)
         return gone
 

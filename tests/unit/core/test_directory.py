@@ -17,7 +17,7 @@ HOT = [
 def test_the_events_of_a_step_do_not_touch_the_directory():
     assert not touches(HOT)
     assert not touches([])
-    assert [added(event) for event in HOT] == [None] * len(HOT)
+    assert [added(event) for event in HOT] == [()] * len(HOT)
     assert [removed(event) for event in HOT] == [()] * len(HOT)
 
 
@@ -30,4 +30,4 @@ def test_what_adds_or_takes_away_is_found_among_others(event):
 def test_a_claim_ends_the_handle_of_the_one_before():
     event = claimed("q", "h")
     assert [(gone.kind, gone.subject) for gone in removed(event)] == [("handle", "q")]
-    assert added(event).subject == "q"
+    assert [(new.kind, new.subject) for new in added(event)] == [("handle", "q")]

@@ -105,7 +105,7 @@ async def test_what_is_found_goes_with_its_event():
             journal.append(f"run:{run_id}", 1, [end, asked(run_id)], summary(run_id, "done"))
         assert keys(await journal.list_entries("question")) == ["d"]
         assert journal._directory._logs.keys() == {"session:b", "run:d"}
-        assert len(journal._directory._subjects) == len(journal._directory._entries) == 2
+        assert len(journal._directory._subjects) == len(journal._directory._entries) == 3
 
 
 @in_loop

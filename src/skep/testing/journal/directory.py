@@ -64,7 +64,7 @@ def folded(recorded: Sequence[Recorded]) -> dict[tuple[str, str], Entry]:
             subjects = held.get((item.log, gone.kind), {})
             for subject in tuple(subjects) if gone.subject is None else (gone.subject,):
                 subjects.pop(subject, {}).clear()
-        if (new := added(item.event)) is not None:
+        for new in added(item.event):
             name = (new.kind, new.key)
             homes.get(name, {}).pop(name, None)
             home = homes[name] = held.setdefault((item.log, new.kind), {}).setdefault(new.subject, {})
@@ -201,6 +201,18 @@ class DirectoryContract(Part):
             assert keys(await journal.list_entries("token")) == ["t"]
             await journal.flushed(journal.append("session:S", 5, [attached("n3")]))
             assert keys(await journal.list_entries("token", log="session:S")) == ["n3"]
+
+    @in_loop
+    async def test_a_token_is_found_as_issued_until_it_is_revoked(self, new_store: NewStore) -> None:
+        async with opened(new_store()()) as journal:
+            journal.append(
+                "session:S", 1, [attached("n1"), SessionDetached(at=1, session_id="S"), attached("n2")]
+            )
+            await journal.flushed(journal.append("session:S", 4, [token("login")]))
+            assert keys(await journal.list_entries("issued")) == ["n1", "n2", "login"]
+            await journal.flushed(journal.append("session:S", 5, [revoked("n1"), revoked("login")]))
+            assert keys(await journal.list_entries("issued")) == ["n2"]
+            assert keys(await journal.list_entries("revoked")) == ["n1", "login"]
 
     @in_loop
     async def test_entries_are_listed_by_position_page_by_page(self, new_store: NewStore) -> None:
