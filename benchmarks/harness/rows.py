@@ -72,8 +72,6 @@ class Scale:
     turns: int = 200
     starts: int = 15
     million: int = 1_000_000
-    lines: int = 1_000_000
-    attempts: int = 200
 
 
 FULL = Scale()
@@ -87,8 +85,6 @@ QUICK = Scale(
     turns=40,
     starts=3,
     million=30_000,
-    lines=100_000,
-    attempts=40,
 )
 
 
@@ -106,7 +102,7 @@ def starting(name: str, *command: object, peer: bool = False) -> Probe:
 
 def rows(scale: Scale) -> Sequence[Row]:
     """All rows, in the order of the table."""
-    return (*steps(scale), *fanouts(scale), *sizes(scale), *programs(scale), *starts(scale))
+    return (*steps(scale), *fanouts(scale), *sizes(scale), *starts(scale))
 
 
 def steps(scale: Scale) -> Sequence[Row]:
@@ -264,46 +260,6 @@ def sizes(scale: Scale) -> Sequence[Row]:
             langgraph("messages list", "disk", "full", turns, 2_048),
             (langgraph("messages in a DeltaChannel (beta)", "disk", "delta", turns, 2_048),),
             note="a turn is a step that sees all messages and adds one; the store is closed, then measured.",
-        ),
-    )
-
-
-def programs(scale: Scale) -> Sequence[Row]:
-    lines, attempts = scale.lines, scale.attempts
-    return (
-        Row(
-            "ndjson-partial",
-            f"{lines:,} lines of NDJSON from a program into the engine: text as it comes",
-            "us_per_line",
-            "us",
-            Faster(2),
-            skep("ours_ndjson.py", "engine", "partial", lines),
-            skep("ours_ndjson.py", "readline", "partial", lines, name="asyncio readline and decode alone"),
-            note="text that is read at once is recorded as one `partial`.",
-        ),
-        Row(
-            "ndjson-progress",
-            f"{lines // 10:,} lines of NDJSON from a program into the engine: each a record of its own",
-            "us_per_line",
-            "us",
-            None,
-            skep("ours_ndjson.py", "engine", "progress", lines // 10),
-            skep(
-                "ours_ndjson.py",
-                "readline",
-                "progress",
-                lines // 10,
-                name="asyncio readline and decode alone",
-            ),
-        ),
-        Row(
-            "persistent",
-            "one attempt of a Python program that echoes, two at once: kept for all attempts",
-            "us_per_attempt",
-            "us",
-            Faster(20),
-            skep("ours_persistent.py", "persistent", attempts * 10, 2),
-            skep("ours_persistent.py", "spawning", attempts, 2, name="the same program, started for each"),
         ),
     )
 
