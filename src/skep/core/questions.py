@@ -69,6 +69,10 @@ class QuestionState(Struct, kw_only=True):
     generation: int = 0
     """Of the last claim; the next one is higher."""
 
+    def is_past_deadline(self, now: int) -> bool:
+        """Whether it takes no more answers, recorded or not."""
+        return self.deadline is not None and self.deadline <= now
+
 
 class Answerer(Struct, frozen=True, kw_only=True):
     """Who wants to answer, as the authority sees it; `seats` null: any seat."""

@@ -95,6 +95,9 @@ class Elsewhere:
             ResumeKeyNotFound, QuestionClosed, MayNotAnswer, AnswerRefused, BadValue, LimitExceeded: refused.
         """
         question, version = await self.question(key)
+        if question.is_past_deadline(self._ledger.now()):
+            # Whoever owns the run, now or next, would drop the answer.
+            raise QuestionClosed(f"question {key} has passed its deadline")
         questions.check_may_answer(question, who, starter=await self.starter(question.log))
         limits = self._ledger.limits
         data = values.encode(value, limits, where="answer")

@@ -34,8 +34,16 @@ class RunHandle:
         return await asyncio.shield(self._driver.finished)
 
     async def until_suspended(self) -> bool:
-        """Wait until the run has ended (false), or all that is left of it waits for somebody outside (true)."""
+        """Wait until the run has ended (false), or all that is left of it waits for somebody outside (true).
+
+        What it waits for is durable then: other processes see it.
+
+        Raises:
+            JournalFailed, Fenced: the store failed, or another process has taken the run over.
+        """
         await self._driver.until_suspended()
+        if not self._driver.finished.done():
+            await self._engine.ledger.flushed()
         return not self._driver.finished.done()
 
     def awaited_signals(self) -> list[str]:

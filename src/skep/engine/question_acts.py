@@ -141,10 +141,14 @@ class QuestionActs(Guarded):
     async def list_questions(
         self, token: Bearer | None = None, *, run_id: str | None = None
     ) -> list[OpenQuestion]:
-        """The open questions of the store that the token may read, oldest first; of one run when given."""
+        """The open questions of the store that the token may read, oldest first; of one run when given.
+
+        One past its deadline is left out, also when no process has recorded that yet.
+        """
         record = await self.admit(token, "list_questions")
         who = answerer(record)
         await self.ledger.flushed()
+        now = self.ledger.now()
         found: list[OpenQuestion] = []
         after = 0
         log = f"run:{run_id}" if run_id is not None else None
@@ -153,7 +157,8 @@ class QuestionActs(Guarded):
             found += [
                 await self._shown(question, who)
                 for question in await self.elsewhere.read_all(page)
-                if permits(record, ACTS["list_questions"], _facts(question))
+                if not question.is_past_deadline(now)
+                and permits(record, ACTS["list_questions"], _facts(question))
             ]
         return found
 
