@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from skep.errors import ConfigError, SpawnError
-from skep.testing.aio import run
+from skep import Engine, parse_blueprint
+from skep.errors import BadSignature, ConfigError, SpawnError, TokenNotFound
+from skep.testing.aio import in_loop, run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.process.environment import ALLOWED, environment
 from skep.workers.process.spawner import ProcessSpawner
@@ -103,6 +105,38 @@ def test_no_capability_goes_in():
         handle = token
 
     assert not {"SKEP_TOKEN", "SKEP_HANDLE", "SKEP_HANDLE_FD", "SKEP_URL"} & set(seen(attempt=Secretive()))
+
+
+@in_loop
+async def test_what_stands_for_the_nonce_opens_nothing(tmp_path):
+    spec = {
+        "program": "sh",
+        "args": [
+            "-c",
+            'echo "$MSE_TOKEN_NONCE" > "$0"; cat "$1"',
+            *map(str, (tmp_path / "n", tmp_path / "go")),
+        ],
+    }
+    os.mkfifo(tmp_path / "go")
+    agent = {"name": "a", "kind": "subprocess", "spec": spec}
+    flow = {"kind": "step", "ref": "a", "in": {"op": "path", "at": "$"}, "out": {"op": "path", "at": "$.out"}}
+    async with Engine.open("memory:") as engine:
+        handle = await engine.start(parse_blueprint({"id": "b", "agents": [agent], "flow": flow}))
+        await until_written(tmp_path / "n")
+        shown = (tmp_path / "n").read_text().strip()
+        (task,) = engine.ledger.state.tasks.values()
+        assert task.nonce
+        assert shown
+        assert task.nonce not in shown
+        for bearer in (shown, f"wh-{shown}", task.nonce):
+            with pytest.raises((BadSignature, TokenNotFound)):
+                engine.verify_token(bearer, "fetch_prompt", task.id)
+        await handle.cancel()
+
+
+async def until_written(path):
+    while not path.exists() or not path.read_text().endswith("\n"):
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
