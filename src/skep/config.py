@@ -28,7 +28,8 @@ def open_home(path: Path | None = None) -> Path:
     """The home folder, made with mode 0700 when it is not there yet.
 
     Raises:
-        ConfigError: it cannot be made, is no folder, belongs to another user, or others may write to it.
+        ConfigError: it cannot be made, is no folder, belongs to another user, or others may write to it or
+            to the folder that it is in (unless that has the sticky bit).
     """
     home = path or home_path()
     try:
@@ -41,7 +42,17 @@ def open_home(path: Path | None = None) -> Path:
         raise ConfigError("home belongs to another user", where=str(home), fix=f"set {HOME_VARIABLE}")
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError("home may be written by others", where=str(home), fix=f"chmod 700 {home}")
+    _check_parent(home)
     return home
+
+
+def _check_parent(home: Path) -> None:
+    """Whoever may write to the folder around the home can put another one in its place."""
+    parent = home.resolve().parent
+    mode = parent.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        problem = "others may rename the home: they may write to the folder that it is in"
+        raise ConfigError(problem, where=str(home), fix=f"chmod o-w {parent}")
 
 
 def default_store(home: Path) -> str:

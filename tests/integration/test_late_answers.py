@@ -66,3 +66,26 @@ def test_what_a_suspended_run_waits_for_is_seen_by_other_processes(tmp_path):
                 assert len(await other.journal.list_entries("question")) == count
 
     run(main())
+
+
+def test_how_a_question_of_an_ended_run_ended_is_known_elsewhere(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def main():
+        async with Engine.open(url) as engine, Engine.open(url, recover="none") as other:
+            handle = await engine.start(blueprint(ask()))
+            await handle.until_suspended()
+            [question] = await engine.list_questions()
+            await engine.resume(None, question.key, "me")
+            await handle.result()
+            with pytest.raises(QuestionClosed, match="was answered by owner"):
+                await other.resume(None, question.key, "you")
+            assert await other.await_resume(None, question.key) == "me"
+            cancelled = await engine.start(blueprint(ask()))
+            await cancelled.until_suspended()
+            [question] = await engine.list_questions()
+            await cancelled.cancel()
+            with pytest.raises(QuestionClosed, match="taken back"):
+                await other.resume(None, question.key, "you")
+
+    run(main())

@@ -425,7 +425,7 @@ def test_revoking_a_token_ends_all_that_came_from_it():
 def test_narrowing_ends_somewhere():
     async def test(engine, office):
         token = await engine.mint_token("p", "operator")
-        for _ in range(DEFAULT_LIMITS.token_depth - 1):
+        for _ in range(DEFAULT_LIMITS.token_depth):
             token = await engine.attenuate(token.text)
         office.check(token.text, "poll_task")
         with pytest.raises(LimitExceeded, match="token_depth"):
@@ -528,6 +528,27 @@ def test_a_rotation_ends_no_token_and_a_drop_ends_all():
                 engine.verify_token(text, "poll_task")
 
     with_engine(test)
+
+
+def test_a_token_whose_key_was_dropped_is_listed_as_ended(tmp_path):
+    clock, home = FakeClock(), tmp_path / "home"
+
+    async def states(engine):
+        return [info.state for info in await engine.list_tokens()]
+
+    async def test(engine, _):
+        await engine.mint_token("p", "operator")
+        await engine.rotate_keys()
+        assert await states(engine) == ["live"]
+        async with Engine.open("memory:", clock=clock, home=home) as other:
+            await other.rotate_keys(now=True)
+        clock.advance(1)
+        await engine.mint_token("p", "operator")
+        assert await states(engine) == ["ended", "live"]
+        await engine.rotate_keys()
+        assert await states(engine) == ["ended", "live"], "a later rotation revives nothing"
+
+    with_engine(test, clock=clock, home=home)
 
 
 def test_a_drop_in_another_process_ends_what_was_verified_before(tmp_path):

@@ -30,6 +30,18 @@ def test_a_home_that_others_may_write_is_refused_with_the_fix(tmp_path, mode):
     assert caught.value.fix == f"chmod 700 {tmp_path}"
 
 
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o702, True), (0o1777, False), (0o775, False)])
+def test_a_home_that_others_may_rename_is_refused_with_the_fix(tmp_path, mode, refused):
+    config.open_home(tmp_path / "home")
+    tmp_path.chmod(mode)
+    if not refused:
+        assert config.open_home(tmp_path / "home")
+        return
+    with pytest.raises(ConfigError, match="others may rename the home") as caught:
+        config.open_home(tmp_path / "home")
+    assert caught.value.fix == f"chmod o-w {tmp_path}"
+
+
 def test_a_home_of_somebody_else_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(ConfigError, match="another user"):

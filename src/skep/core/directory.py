@@ -15,8 +15,9 @@ from msgspec import Struct
 from skep.core import events as ev
 
 Kind = Literal["question", "closed", "token", "issued", "revoked", "handle"]
-"""Open questions, and ended ones until their run or session ends, by key; tokens by nonce; handles by digest.
+"""Open questions and ended ones by key; tokens by nonce; handles by digest.
 
+An ended question is found for good: who answers it late, or asks again for its answer, is told how it ended.
 A `token` may be in force. An `issued` one was not revoked, but its session may be detached, or have another token by
 now: what was started with it goes on until it is revoked. That it was is found for good, since what was started with
 it may be taken up much later.
@@ -83,7 +84,7 @@ _REMOVES: dict[type[ev.Event], Callable[[Any], tuple[Removed, ...]]] = {
     ev.TokenRevoked: lambda event: (Removed("token", event.nonce), Removed("issued", event.nonce)),
     ev.SessionAttached: lambda _: (Removed("token"),),
     ev.SessionDetached: lambda _: (Removed("token"),),
-    ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS),
+    ev.RunFinished: lambda _: tuple(Removed(kind) for kind in KINDS if kind != "closed"),
 }
 _TOUCHING = _ADDS.keys() | _REMOVES.keys()
 

@@ -58,6 +58,8 @@ def _check_scope(scope: str) -> None:
         raise BadScope(f"scopes of kind {RESERVED} are not in use yet", where="scopes")
     if kind not in KINDS:
         raise BadScope(f"unknown kind in {scope!r}", where="scopes", fix=f"kinds: {', '.join(KINDS)}")
+    if value == "*":
+        raise BadScope(f"{scope!r} is no pattern", where="scopes", fix="* alone allows everything")
     if kind == "verb" and value not in VERBS:
         raise BadScope(f"unknown verb in {scope!r}", where="scopes", fix=f"verbs: {', '.join(sorted(VERBS))}")
 

@@ -32,6 +32,8 @@ class _Keys(Struct, frozen=True):
     current: str
     keys: dict[str, bytes]
     until: dict[str, int] = field(default_factory=dict)
+    dropped_at: int = 0
+    """When keys were last dropped that tokens were still signed with; milliseconds."""
 
     def __repr__(self) -> str:
         return f"_Keys(current={self.current!r}, keys=***)"
@@ -59,6 +61,11 @@ class KeyRing:
     def keys(self) -> Mapping[str, bytes]:
         """Keys by id; those of retired ones too, while tokens signed with them may live."""
         return self._keys.keys
+
+    @property
+    def dropped_at(self) -> int:
+        """Tokens issued until then are good no more; milliseconds, 0 when none ever ended so."""
+        return self._keys.dropped_at
 
     def refresh(self) -> None:
         """Look whether another process has changed the file.
@@ -96,7 +103,8 @@ class KeyRing:
             old = () if drop else tuple(key for key in self.keys if self._keys.until.get(key, 0) > now)
             new = secrets.token_hex(4)
             keys = {key: self.keys[key] for key in old} | {new: secrets.token_bytes(KEY_BYTES)}
-            self._save(keys, {key: self._keys.until[key] for key in old}, current=new)
+            until = {key: self._keys.until[key] for key in old}
+            self._save(keys, until, current=new, dropped_at=now if drop else None)
         return old
 
     @contextlib.contextmanager
@@ -110,9 +118,15 @@ class KeyRing:
             yield
 
     def _save(
-        self, keys: Mapping[str, bytes], until: Mapping[str, int], *, current: str | None = None
+        self,
+        keys: Mapping[str, bytes],
+        until: Mapping[str, int],
+        *,
+        current: str | None = None,
+        dropped_at: int | None = None,
     ) -> None:
-        made = _Keys(current or self.current, dict(keys), dict(until))
+        dropped = self.dropped_at if dropped_at is None else dropped_at
+        made = _Keys(current or self.current, dict(keys), dict(until), dropped)
         if self._path is not None:
             _write(self._path, made)
             self._take(made, _look(self._path))

@@ -140,7 +140,9 @@ class TokenActs(Guarded):
         """The store's tokens, oldest first, without those that were revoked and those of workers."""
         await self.admit(token, "list_tokens")
         await self.ledger.flushed()
-        return await read_tokens(self.ledger.journal, self.ledger.now())
+        ring = self.dispatcher.tokens.ring
+        ring.refresh()
+        return await read_tokens(self.ledger.journal, self.ledger.now(), ring.dropped_at)
 
     async def rotate_keys(self, *, now: bool = False, token: Bearer | None = None) -> tuple[str, ...]:
         """Sign with a new key from here on; returns the ids of the older keys that are kept.
@@ -177,7 +179,7 @@ class TokenActs(Guarded):
         nonce = office.nonce(token)
         record = office.record(nonce)
         line = office.line(nonce)
-        if line.depth + 1 >= self.ledger.limits.token_depth:
+        if line.depth >= self.ledger.limits.token_depth:
             raise LimitExceeded("token_depth", self.ledger.limits.token_depth, where="attenuate")
         left = [limited.uses_left for _, limited in line.limited if limited.uses_left is not None]
         return nonce, TokenRecord(

@@ -20,7 +20,8 @@ PAGE = 1_000
 class TokenInfo(Struct, frozen=True, kw_only=True):
     """What is known of a token. `id` is what commands call it by; times are milliseconds since the epoch.
 
-    `ended` says that it, its session or a token that it was narrowed from was revoked or detached.
+    `ended` says that it, its session or a token that it was narrowed from was revoked or detached, or that the key
+    it was signed with was dropped.
     """
 
     id: str
@@ -45,15 +46,18 @@ async def entries(journal: Journal, kind: Literal["token", "issued"] = "token") 
         after = page[-1].position
 
 
-async def read_tokens(journal: Journal, now: int) -> list[TokenInfo]:
-    """All tokens of a store that were not revoked themselves, oldest first."""
+async def read_tokens(journal: Journal, now: int, dropped_at: int = 0) -> list[TokenInfo]:
+    """All tokens of a store that were not revoked themselves, oldest first.
+
+    The keys of those that were issued until `dropped_at` are gone.
+    """
     found: dict[str, TokenInfo] = {}
     async for entry in entries(journal):
         info = await _read(journal, entry, now)
         if info is not None:
             found[entry.key] = info
     by_id = {info.id: info for info in found.values()}
-    return [_with_ancestors(info, by_id) for info in found.values()]
+    return [_in_force(info, by_id, dropped_at) for info in found.values()]
 
 
 async def _read(journal: Journal, entry: Entry, now: int) -> TokenInfo | None:
@@ -89,9 +93,11 @@ def _info(minted: ev.SessionAttached | ev.TokenMinted, used: int, now: int) -> T
     )
 
 
-def _with_ancestors(info: TokenInfo, by_id: dict[str, TokenInfo]) -> TokenInfo:
-    """A token whose parent has gone has ended with it. The parent of a worker's token is not listed."""
-    return structs.replace(info, state="ended") if info.state == "live" and _has_ended(info, by_id) else info
+def _in_force(info: TokenInfo, by_id: dict[str, TokenInfo], dropped_at: int) -> TokenInfo:
+    """A token whose parent or key has gone has ended with it. The parent of a worker's token is not listed."""
+    if info.state == "live" and (info.issued_at <= dropped_at or _has_ended(info, by_id)):
+        return structs.replace(info, state="ended")
+    return info
 
 
 def _has_ended(info: TokenInfo, by_id: dict[str, TokenInfo]) -> bool:

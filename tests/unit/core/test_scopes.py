@@ -124,6 +124,7 @@ def test_widening_is_refused(parent, child):
         ["exec:ls"],
         ["verb:fly"],
         ["run :a"],
+        ["run:*"],
     ],
 )
 def test_scopes_that_cannot_be_read(bad):

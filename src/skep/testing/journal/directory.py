@@ -156,6 +156,17 @@ class DirectoryContract(Part):
             assert keys(await journal.list_entries("token")) == ["n1", "b"]
 
     @in_loop
+    async def test_an_ended_question_is_found_when_its_run_has_ended(self, new_store: NewStore) -> None:
+        ended = QuestionAnswered(at=1, key="R-1", answer=Inline(Raw(b"1")), by="me")
+        async with opened(new_store()()) as journal:
+            journal.append("run:a", 1, [asked("R-1"), ended])
+            await journal.flushed(journal.append("run:a", 3, [asked("R-2"), FINISHED]))
+            found = await journal.find("closed", "R-1")
+            assert found is not None
+            assert (found.log, found.version) == ("run:a", 2)
+            assert await journal.list_entries("question") == []
+
+    @in_loop
     async def test_a_question_goes_when_it_is_answered_or_closed(self, new_store: NewStore) -> None:
         async with opened(new_store()()) as journal:
             senior = SeniorQueried(
