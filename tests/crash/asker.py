@@ -16,7 +16,7 @@ from pathlib import Path
 from victim import arm, lit, path
 
 from skep import Engine
-from skep.engine import inbox
+from skep.engine import pump
 from skep.flow.blueprint import parse_blueprint
 
 SUSPENDED = 4
@@ -77,7 +77,7 @@ def register(engine, effects):
 
 async def perform(store, effects, durability, kill, *, leave):
     """Start the store's one run, or take it up. `kill`: `[append|durable, n]`; `leave`: when it is suspended."""
-    inbox.POLL_SECONDS = 0.01
+    pump.POLL_SECONDS = 0.01
     async with Engine.open(store, recover="none") as engine:
         register(engine, Path(effects))
         if kill is not None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from msgspec.structs import replace
-
 from engines import blueprint, path
 from skep import Engine
-from skep.engine import elsewhere, inbox
+from skep.engine import elsewhere, pump
 from skep.errors import JournalError
 from skep.testing.aio import run
 
@@ -19,7 +17,7 @@ LISTENING = [
 
 
 def test_a_message_that_could_not_be_settled_is_not_carried_out_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(inbox, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(pump, "POLL_SECONDS", 0.001)
     url = f"sqlite:///{tmp_path}/s.db"
 
     async def main():
@@ -44,7 +42,7 @@ def test_a_message_that_could_not_be_settled_is_not_carried_out_again(tmp_path, 
 
 
 def test_a_message_that_a_dead_owner_acted_on_is_only_settled_by_the_next(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(inbox, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(pump, "POLL_SECONDS", 0.001)
     url = f"sqlite:///{tmp_path}/s.db"
 
     async def main():
@@ -75,16 +73,15 @@ def test_who_asks_is_told_soon_that_the_owner_has_died(tmp_path, monkeypatch):
     async def main():
         async with Engine.open(url) as owner, Engine.open(url, recover="none") as other:
             handle = await owner.start(blueprint(LISTENING))
-            owner.inbox._take_all = asyncio.Event().wait
+            owner.inbox._pump.look = asyncio.Event().wait
             sending = asyncio.create_task(other.signal(None, handle.id, "go", 1))
             while not await other.journal.receive([f"run:{handle.id}"]):
                 await asyncio.sleep(0.001)
-            get_run = other.journal.get_run
 
-            async def dead(run_id):
-                return replace(await get_run(run_id), interrupted=True)
+            async def dead(_log):
+                return False
 
-            other.journal.get_run = dead
+            other.journal.is_owned = dead
             return await sending
 
     assert not run(main(), timeout=20).acted

@@ -10,7 +10,7 @@ import pytest
 
 from engines import Agents, blueprint, step
 from skep import Engine
-from skep.engine import inbox
+from skep.engine import pump
 from skep.errors import InvalidTransition, JournalError, StoreCorrupt
 from skep.journal.sqlite import SqliteJournal, readers
 from skep.testing.aio import in_loop, run
@@ -56,7 +56,7 @@ def test_followers_take_no_wake_up_from_the_inbox_nor_from_each_other(url):
 
 
 def test_the_pump_outlasts_errors_and_loses_no_message_to_them(url, monkeypatch):
-    monkeypatch.setattr(inbox, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pump, "POLL_SECONDS", 0.01)
     errors = [JournalError("odd"), RuntimeError("odder"), StoreCorrupt("oddest")]
 
     async def main():
@@ -82,8 +82,8 @@ def test_the_pump_outlasts_errors_and_loses_no_message_to_them(url, monkeypatch)
 
 
 def test_the_pause_after_errors_is_bounded(url, monkeypatch, caplog):
-    monkeypatch.setattr(inbox, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(inbox, "LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(pump, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(pump, "LONGEST_PAUSE", 0.3)
 
     async def main():
         async with Engine.open(url) as owner:
@@ -111,7 +111,7 @@ def test_stopping_never_raises_what_the_pump_raised(monkeypatch):
             monkeypatch.setattr(engine.journal, "watch", None)
             await hanging(engine)
             await asyncio.sleep(0)
-            assert isinstance(engine.inbox._task.exception(), TypeError)
+            assert isinstance(engine.inbox._pump._task.exception(), TypeError)
 
     run(main())
 
@@ -151,7 +151,7 @@ def test_what_came_too_late_for_a_run_is_dropped_and_counted(url, monkeypatch, c
             assert (await handle.wait()).status == "done"
             with pytest.raises(InvalidTransition, match="done"):
                 await other.journal.send(log, {"kind": "cancel"})
-            await owner.inbox._task
+            await owner.inbox._pump._task
             return await other.journal.receive([log]), owner.stats()["inbox_dropped"]
 
     assert run(main()) == ([], 1)

@@ -120,7 +120,7 @@ def test_three_lanes_ask_and_are_answered_in_any_order_across_two_restarts(tmp_p
     async def finish(run_id, key):
         async with Engine.open(url, recover="none") as engine:
             assert not (await engine.resume(None, key, "A")).acted, "nobody owns the run: it waits"
-            with pytest.raises(QuestionClosed, match="waits for the run's next owner"):
+            with pytest.raises(QuestionClosed, match="has an answer that waits"):
                 await engine.resume(None, key, "A2")
         async with Engine.open(url, recover="none") as engine:
             handle = await engine.resume_run(run_id)

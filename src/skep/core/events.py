@@ -167,12 +167,16 @@ class TaskAttemptStarted(Event, frozen=True, tag="task_attempt_started"):
 
 
 class WorkerOutput(Event, frozen=True, tag="worker_output"):
-    """A `final` or `artifact`; `by` names who appended it when that was not the worker (R-append)."""
+    """A `final` or `artifact`; `by` names who appended it when that was not the worker (R-append).
+
+    `request` is that of the inbox message that brought it.
+    """
 
     task_id: str
     attempt: int
     event: Final | Artifact
     by: str | None = None
+    request: str | None = None
 
 
 class TaskCheckpoint(Event, frozen=True, tag="task_checkpoint"):

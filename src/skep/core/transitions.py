@@ -136,6 +136,7 @@ def record_output(
     at: int,
     *,
     by: str | None = None,
+    request: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> ev.WorkerOutput:
     """Record a final or an artifact of a live attempt.
@@ -148,7 +149,7 @@ def record_output(
     assert task is not None  # noqa: S101 - check_live
     if task.outputs >= limits.output_tail:
         raise LimitExceeded("output_tail", limits.output_tail, where=f"task {task.id} attempt {attempt}")
-    return ev.WorkerOutput(at=at, task_id=task.id, attempt=attempt, event=output, by=by)
+    return ev.WorkerOutput(at=at, task_id=task.id, attempt=attempt, event=output, by=by, request=request)
 
 
 def check_live(task: TaskState | None, attempt: int) -> None:

@@ -71,8 +71,9 @@ class Channel:
         if self._listens:
             self._dispatcher.ledger.waiters.wake(f"directives of {self._task.id}")
 
-    def emit(self, event: OutputEvent) -> None:
-        self.emit_many((event,))
+    def emit(self, event: OutputEvent, *, request: str | None = None) -> None:
+        self._check_open()
+        self._record((event,), by=None, request=request)
 
     def emit_many(self, events: Sequence[OutputEvent]) -> None:
         self._check_open()
@@ -244,7 +245,9 @@ class Channel:
                 content = self._taken_in(event.content, remembered=type(event) is Final)
                 output = msgspec.structs.replace(event, content=content)
                 recorded.append(
-                    transitions.record_output(task, self._attempt, output, now, by=by, limits=ledger.limits)
+                    transitions.record_output(
+                        task, self._attempt, output, now, by=by, request=request, limits=ledger.limits
+                    )
                 )
             else:
                 transitions.check_live(task, self._attempt)

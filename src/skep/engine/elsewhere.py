@@ -23,6 +23,7 @@ from skep.engine.questions import Ended, check_schema, how_ended
 from skep.errors import (
     InvalidTransition,
     LimitExceeded,
+    MayNotAnswer,
     QuestionClosed,
     ResumeKeyNotFound,
     RunNotFound,
@@ -32,6 +33,7 @@ from skep.ids import new_nonce
 
 if TYPE_CHECKING:
     from skep.engine.ledger import Ledger
+    from skep.engine.token_logs import TokenLogs
     from skep.journal.base import Entry, InboxMessage, Recorded
 
 POLL_SECONDS = 0.05
@@ -40,6 +42,8 @@ LOOKS = 10
 PATIENCE = 30.0
 """Seconds that a living owner of a run may take to decide."""
 PAGE = 1_000
+REPEATABLE = frozenset({"cancel", "pause", "unpause"})
+"""What changes nothing, and so leaves no event, when it is so already."""
 
 
 class Delivered(Struct, frozen=True):
@@ -49,20 +53,36 @@ class Delivered(Struct, frozen=True):
     acted: bool
 
 
+class Decision(Struct, frozen=True):
+    """What came of a request: the event that it led to, or that ended the question first.
+
+    Without one it was refused, when its owner has `taken` it; else that has died, or takes its time.
+    """
+
+    event: ev.AnyEvent | None
+    taken: bool
+
+
 class Elsewhere:
     """Acts on runs through the store's inbox."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, sessions: TokenLogs) -> None:
         self._ledger = ledger
+        self._sessions = sessions
         self._journal = ledger.journal
 
     async def question(self, key: str) -> tuple[QuestionState, int]:
         """An open question of any log in the store, and the version of its ask.
 
+        What a session's task asks ends with the process that owns the session: nobody would go on with the answer.
+
         Raises:
             QuestionClosed, ResumeKeyNotFound: there is none under this key.
         """
         entry = await self._journal.find("question", key)
+        if entry is not None and entry.log.startswith("session:"):
+            await self._sessions.clear(entry.log)
+            entry = await self._journal.find("question", key)
         if entry is None:
             ended = await self.ended(key)
             if ended is not None:
@@ -83,7 +103,7 @@ class Elsewhere:
         return [question_of(event) for event in events if isinstance(event, ev.QuestionAsked)]
 
     async def ended(self, key: str) -> Ended | None:
-        """How a question of an open run ended; null when it is open or unknown."""
+        """How a question ended; null when it is open or unknown."""
         entry = await self._journal.find("closed", key)
         event = await self.event(entry) if entry is not None else None
         return event if isinstance(event, Ended) else None
@@ -92,7 +112,8 @@ class Elsewhere:
         """Answer a question of a run that another process owns, or nobody.
 
         Raises:
-            ResumeKeyNotFound, QuestionClosed, MayNotAnswer, AnswerRefused, BadValue, LimitExceeded: refused.
+            ResumeKeyNotFound, QuestionClosed, MayNotAnswer, AnswerRefused, BadValue, LimitExceeded: refused,
+                here or by the owner.
         """
         question, version = await self.question(key)
         if question.is_past_deadline(self._ledger.now()):
@@ -106,24 +127,27 @@ class Elsewhere:
         check_schema(question, value)
         if question.what == "work":
             await self._check_unclaimed(question)
-        for waiting in await self._journal.receive([question.log]):
-            if waiting.body.get("kind") == "answer" and waiting.body.get("key") == key:
-                raise QuestionClosed(f"question {key} has an answer that waits for the run's next owner")
         request = new_nonce()
         body = {"kind": "answer", "key": key, "value": value, "request": request, "by": plain(who)}
-        await self._journal.send(question.log, body)
-        if not await self.is_owned(question.log):
-            return Delivered(question.log, acted=False)
+        if await self._journal.send(question.log, body, once=f"answer {key}") is None:
+            raise QuestionClosed(f"question {key} has an answer that waits for the owner of {question.log}")
         decided = await self._decision(question.log, version, request, key)
-        if isinstance(decided, ev.QuestionAnswered | ev.QuestionClosed) and not _is_from(decided, request):
-            raise QuestionClosed(f"question {key} {how_ended(decided)}")
-        return Delivered(question.log, acted=decided is not None)
+        if isinstance(decided.event, Ended) and not _is_from(decided.event, request):
+            raise QuestionClosed(f"question {key} {how_ended(decided.event)}")
+        if decided.event is None:
+            await self.question(key)
+            if decided.taken:
+                raise MayNotAnswer(
+                    f"the process that asks question {key} has refused this answer",
+                    fix="see what it has logged",
+                )
+        return Delivered(question.log, acted=decided.event is not None)
 
     async def send(self, run_id: str, body: dict[str, Any]) -> Delivered:
         """Leave a message for the owner of a run and wait until it has acted, if it lives.
 
         Raises:
-            RunNotFound, InvalidTransition: there is no such run, or it has ended.
+            RunNotFound, InvalidTransition: there is no such run, or it has ended, or its owner refused.
         """
         row = await self._journal.get_run(run_id)
         if row is None:
@@ -136,7 +160,11 @@ class Elsewhere:
         if row.interrupted:
             return Delivered(log, acted=False)
         decided = await self._decision(log, last.version if last is not None else 0, request)
-        return Delivered(log, acted=decided is not None)
+        if decided.event is None and decided.taken and body["kind"] not in REPEATABLE:
+            raise InvalidTransition(
+                f"the process that works on run {run_id} has refused this", fix="see what it has logged"
+            )
+        return Delivered(log, acted=decided.event is not None or decided.taken)
 
     async def starter(self, log: str) -> str | None:
         """Who started a run."""
@@ -144,21 +172,26 @@ class Elsewhere:
         event = first[0].event if first else None
         return event.starter if isinstance(event, ev.RunStarted) else None
 
-    async def request(self, log: str, body: dict[str, Any]) -> ev.AnyEvent | None:
-        """Ask the living owner of a log; the event that this led to, null when it refused or led to none."""
+    async def request(self, log: str, body: dict[str, Any]) -> Decision:
+        """Ask the living owner of a log; what it has not taken when it dies is not left for the next one."""
         request = new_nonce()
         last = await self._journal.read_last(log)
-        await self._journal.send(log, {**body, "request": request})
-        return await self._decision(log, last.version if last is not None else 0, request)
+        sent = await self._journal.send(log, {**body, "request": request})
+        decided = await self._decision(log, last.version if last is not None else 0, request)
+        if sent is not None and not decided.taken:
+            await self._journal.settle_inbox([sent])
+        return decided
 
-    async def leave(self, log: str, body: dict[str, Any]) -> None:
-        """Leave a message for the next owner of a log."""
-        await self._journal.send(log, {**body, "request": new_nonce()})
+    async def leave(self, log: str, body: dict[str, Any], *, once: str) -> bool:
+        """Leave a message for the next owner of a log; false if another than this one waits there already."""
+        if await self._journal.send(log, {**body, "request": new_nonce()}, once=once) is not None:
+            return True
+        messages = await self._journal.receive([log])
+        return any(body.items() <= message.body.items() for message in messages)
 
     async def is_owned(self, log: str) -> bool:
-        """Whether a living process owns an open run's log."""
-        row = await self._journal.get_run(log.removeprefix("run:"))
-        return row is not None and not row.interrupted and row.status not in ENDED
+        """Whether a living process owns a log."""
+        return await self._journal.is_owned(log)
 
     async def claims(self, log: str | None = None) -> dict[str, ev.WorkClaimed]:
         """The claims of work items in force, by item; of one log when given."""
@@ -197,27 +230,28 @@ class Elsewhere:
         waiting = await self._journal.receive([log])
         return all(message.body.get("request") != request for message in waiting)
 
-    async def _decision(
-        self, log: str, after: int, request: str, key: str | None = None
-    ) -> ev.AnyEvent | None:
-        """The event that a request led to, or that ended the question `key` otherwise; null when none comes."""
+    async def _decision(self, log: str, after: int, request: str, key: str | None = None) -> Decision:
+        """What comes of a request; also an event that ends the question `key` otherwise."""
+        taken = False
         watch = self._journal.watch()
         try:
             async with asyncio.timeout(PATIENCE):
                 for look in count():
                     # An owner that is killed changes nothing in the store.
                     if await watch.changed() or look % LOOKS == 0:
-                        over = await self._is_taken(log, request) or not await self.is_owned(log)
+                        taken = await self._is_taken(log, request)
+                        over = taken or not await self.is_owned(log)
                         while page := await self._journal.read(log, after, PAGE):
                             after = page[-1].version
                             for recorded in page:
                                 if _is_from(recorded.event, request) or _ends(recorded.event, key):
-                                    return recorded.event
+                                    return Decision(recorded.event, taken=True)
                         if over:
-                            return None
+                            return Decision(None, taken)
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            return None
+            pass
+        return Decision(None, taken=False)
 
 
 def request_of(message: InboxMessage) -> str:

@@ -59,11 +59,10 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self.ledger = Ledger(journal, clock, limits)
         self.subscriptions = Subscriptions(limits.subscriber_queue)
         self.questions = Questions(self.ledger, self.commit_to, self._task_told)
-        self.elsewhere = Elsewhere(self.ledger)
+        office = TokenOffice(self.ledger, ring)
+        self.elsewhere = Elsewhere(self.ledger, office.logs)
         self.work_elsewhere = WorkElsewhere(self.ledger, self.elsewhere)
-        self.dispatcher = Dispatcher(
-            self.ledger, TokenOffice(self.ledger, ring), self.subscriptions, self.questions
-        )
+        self.dispatcher = Dispatcher(self.ledger, office, self.subscriptions, self.questions)
         self.dispatcher.engine = self
         self.drivers: dict[str, RunDriver] = {}
         self.launchers = Launchers(journal, self.drivers, self.questions.work)
@@ -77,7 +76,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self.questions.work.channel_of = self._channel_of
         self.background = Background()
         self.rests = Rests(self.ledger, self.background)
-        self._token_inbox = TokenInbox(self, self.background)
+        self._token_inbox = TokenInbox(self)
         self.sessions = SessionWatch(self.ledger, self._time_out_session)
         self.dispatcher.tokens.logs.on_owned = self._log_owned
         self._open = False
@@ -107,6 +106,7 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
                     log.error("a run did not close in order", exc_info=problem)
             await self.background.end()
             await self.inbox.stop()
+            await self._token_inbox.stop()
         finally:
             self.subscriptions.end()
             self.ledger.waiters.end(lambda: InvalidTransition("the engine has closed"))

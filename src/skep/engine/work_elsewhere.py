@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from skep import values
 from skep.core import events as ev
+from skep.core.outputs import Artifact, Final, Inline
 from skep.core.questions import Answerer, Claim, QuestionState
 from skep.core.work import check_claim
 from skep.core.work import claim as decide
 from skep.engine.elsewhere import Delivered, Elsewhere, plain
+from skep.engine.output_types import check_output
 from skep.errors import (
     AttemptEnded,
+    BadValue,
     InvalidTransition,
+    QuestionClosed,
     QuestionError,
     TokenNotFound,
     TokenTaskMismatch,
@@ -33,6 +38,7 @@ class WorkElsewhere:
 
     def __init__(self, ledger: Ledger, elsewhere: Elsewhere) -> None:
         self._journal = ledger.journal
+        self._limits = ledger.limits
         self._state = ledger.state
         self._elsewhere = elsewhere
 
@@ -106,7 +112,7 @@ class WorkElsewhere:
             now = await self.item(item.key)
             decide(now, who.principal, handle, 0, 0, take=take)
             raise WorkHeld(f"work item {item.key} was not given", fix="see what its run's process has logged")
-        return Claim(event.holder, event.generation, event.handle, event.lease_until, event.session_id)
+        return _claim_of(event)
 
     async def renew(self, key: str, by: dict[str, str], generation: int, lease: float | None) -> int:
         """Ask for a longer lease. Raises as `claim`."""
@@ -132,35 +138,49 @@ class WorkElsewhere:
         item = await self._held(key, by)
         body = {"kind": "complete", "key": key, "value": value, "ok": ok, "of": by}
         if not await self._elsewhere.is_owned(item.log):
-            await self._elsewhere.leave(item.log, body)
+            if not await self._elsewhere.leave(item.log, body, once=f"answer {key}"):
+                raise QuestionClosed(f"work item {key} has a result that waits for the run's next owner")
             return Delivered(item.log, acted=False)
-        event = await self._ask(item, body)
-        if not isinstance(event, ev.QuestionAnswered):
+        if await self._ask(item, body) is None:
             raise await self._refused(key, by)
         return Delivered(item.log, acted=True)
 
     async def emit(self, key: str, by: dict[str, str], output: OutputEvent) -> None:
-        """Send an output; returns when the owner has taken it.
+        """Send an output; returns when the owner has recorded it, or taken it if it is only streamed.
 
         Raises:
+            BadValue, LimitExceeded: not an output that can be sent, or one that the owner has refused.
             AttemptEnded: it was not accepted: the claim has ended meanwhile.
         """
         item = await self._held(key, by)
-        await self._ask(item, {"kind": "emit", "output": msgspec.to_builtins(output), "of": by})
+        body = {"kind": "emit", "output": self._plain(output), "of": by}
+        if await self._ask(item, body) is not None:
+            return
         try:
             await self._held(key, by)
         except QuestionError as error:
             raise AttemptEnded(f"the claim of work item {key} has ended") from error
+        if isinstance(output, Final | Artifact):
+            what = f"the process that runs work item {key} has refused this output"
+            raise BadValue(what, where="output", fix="see what it has logged")
 
     # -- inside --------------------------------------------------------------------------------
 
+    def _plain(self, output: OutputEvent) -> Any:
+        """An output as an inbox message says it."""
+        check_output(output)
+        if isinstance(output, Final | Artifact) and isinstance(output.content, Inline):
+            values.decode_untrusted(bytes(output.content.value), self._limits, where="output")
+        return values.decode(msgspec.json.encode(output))
+
     async def _ask(self, item: QuestionState, body: dict[str, Any]) -> ev.AnyEvent | None:
-        if not await self._elsewhere.is_owned(item.log):
-            raise InvalidTransition(
-                f"no living process runs {item.log.removeprefix('run:')}",
-                fix=f"skep resume {item.log.removeprefix('run:')}",
-            )
-        return await self._elsewhere.request(item.log, {**body, "key": item.key})
+        """The event that this led to, null when the owner led it to none."""
+        run_id = item.log.removeprefix("run:")
+        if await self._elsewhere.is_owned(item.log):
+            decided = await self._elsewhere.request(item.log, {**body, "key": item.key})
+            if decided.taken:
+                return decided.event
+        raise InvalidTransition(f"no living process answers for {run_id}", fix=f"skep resume {run_id}")
 
     async def _held(self, key: str, by: dict[str, str], generation: int | None = None) -> QuestionState:
         item = await self.item(key)
@@ -180,6 +200,12 @@ class WorkElsewhere:
 def _with_claim(item: QuestionState, event: ev.WorkClaimed | None) -> QuestionState:
     """An item that was read from the store, and the claim that stands in another event."""
     if event is not None and item.claim is None:
-        item.claim = Claim(event.holder, event.generation, event.handle, event.lease_until, event.session_id)
+        item.claim = _claim_of(event)
         item.generation = event.generation
     return item
+
+
+def _claim_of(event: ev.WorkClaimed) -> Claim:
+    return Claim(
+        event.holder, event.generation, event.handle, event.lease_until, event.session_id, event.sessions
+    )

@@ -1,4 +1,4 @@
-"""What other processes ask about the work items of our runs: `work_elsewhere` is the other end.
+"""What other processes ask about our questions and work items: `elsewhere` and `work_elsewhere` are the other end.
 
 A message that cannot be read or carried out raises; the inbox drops it with a warning.
 """
@@ -21,7 +21,12 @@ from skep.errors import BadValue, WorkHeld
 if TYPE_CHECKING:
     from skep.engine.questions import Questions
 
-WorkAct = Callable[["Questions", dict[str, Any]], None]
+QuestionAct = Callable[["Questions", dict[str, Any]], None]
+
+
+def _answer(questions: Questions, body: dict[str, Any]) -> None:
+    who = answerer_from(body["by"])
+    questions.answer(str(body["key"]), body["value"], who, str(body["request"]))
 
 
 def _claim(questions: Questions, body: dict[str, Any]) -> None:
@@ -55,8 +60,8 @@ def _complete(questions: Questions, body: dict[str, Any]) -> None:
 
 def _emit(questions: Questions, body: dict[str, Any]) -> None:
     item, _ = _held(questions, body)
-    output: OutputEvent = msgspec.convert(body["output"], OutputEvent)
-    questions.work.channel(item).emit(output)
+    output: OutputEvent = msgspec.json.decode(values.canonical(body["output"]), type=OutputEvent)
+    questions.work.channel(item).emit(output, request=str(body["request"]))
 
 
 def _held(questions: Questions, body: dict[str, Any]) -> tuple[QuestionState, str | None]:
@@ -76,7 +81,8 @@ def _lease(body: dict[str, Any]) -> float | None:
     return lease
 
 
-ACTS: dict[str, WorkAct] = {
+ACTS: dict[str, QuestionAct] = {
+    "answer": _answer,
     "claim": _claim,
     "renew": _renew,
     "release": _release,
