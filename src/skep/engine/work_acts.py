@@ -13,15 +13,16 @@ from msgspec import Raw, Struct
 from skep import values
 from skep.core.authority import ACTS, permits
 from skep.core.outputs import Final, Inline, OutputEvent
-from skep.core.questions import QuestionState
+from skep.core.questions import QuestionState, about
 from skep.core.tokens import HANDLE_PREFIX, handle_digest, is_handle
 from skep.core.work import check_claim
-from skep.engine.asks import read_audience
+from skep.engine.ask_guard import AskGuard
+from skep.engine.asks import read_ask
 from skep.engine.elsewhere import Delivered
-from skep.engine.guarded import OWNER, Guarded
+from skep.engine.guarded import OWNER
 from skep.engine.launch import sessions_of
-from skep.engine.question_acts import answerer, seconds
-from skep.engine.questions import Ask
+from skep.engine.question_acts import answerer
+from skep.engine.repeats import ended_by
 from skep.engine.work import check_may_work
 from skep.engine.work_elsewhere import WorkElsewhere
 from skep.flow.audience import seat_of
@@ -30,7 +31,6 @@ from skep.ids import new_nonce
 if TYPE_CHECKING:
     from skep.core.questions import Claim
     from skep.core.tokens import TokenRecord
-    from skep.engine.questions import Questions
     from skep.engine.replies import Replies
     from skep.engine.tokens import Bearer
 
@@ -69,10 +69,9 @@ class Claimed(Struct, frozen=True, kw_only=True):
         return f"Claimed(key={self.key!r}, generation={self.generation}, handle=***)"
 
 
-class WorkActs(Guarded):
+class WorkActs(AskGuard):
     """Operator work as methods; a base of `Engine`."""
 
-    questions: Questions
     replies: Replies
     work_elsewhere: WorkElsewhere
 
@@ -83,15 +82,9 @@ class WorkActs(Guarded):
         found: list[WorkItem] = []
         for item in await self.work_elsewhere.items():
             if seat is None or seat_of_item(item) == seat:
-                shown = await self._work_item(item)
-                facts = {
-                    "run": item.run_id,
-                    "task": item.task_id,
-                    "seat": shown.seat,
-                    "agent": shown.payload["agent"],
-                }
-                if permits(record, ACTS["list_work"], facts) and self._is_near(record, item):
-                    found.append(shown)
+                may = permits(record, ACTS["list_work"], about(item).facts)
+                if may and self._is_near(record, item):
+                    found.append(await self._work_item(item))
         return found
 
     async def claim(self, token: Bearer | None, key: str, *, lease: float | None = None) -> Claimed:
@@ -117,11 +110,10 @@ class WorkActs(Guarded):
         Raises:
             WorkHeld: the claim has ended: given back, run out, or taken over.
         """
-        item = self.ledger.state.questions.get(key)
-        if item is None:
+        if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "renew", key)
             return await self.work_elsewhere.renew(key, by, generation, lease)
-        holder = await self._holder(token, "renew", item)
+        holder = await self._holder(token, "renew", key)
         until = self.questions.work.renew(key, holder, generation, lease)
         await self.ledger.flushed()
         return until
@@ -132,12 +124,11 @@ class WorkActs(Guarded):
         Raises:
             WorkHeld: the claim has ended.
         """
-        item = self.ledger.state.questions.get(key)
-        if item is None:
+        if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "release", key)
             await self.work_elsewhere.release(key, by, generation)
             return
-        holder = await self._holder(token, "release", item)
+        holder = await self._holder(token, "release", key)
         self.questions.work.release(key, holder, generation)
         await self.ledger.flushed()
 
@@ -152,14 +143,12 @@ class WorkActs(Guarded):
         """
         data = values.encode(value, self.limits, where="result")
         final = Final(Inline(Raw(data)), ok)
-        item = self.ledger.state.questions.get(key)
-        if item is None:
-            if self._is_repeat(token, key, final):
-                await self.ledger.flushed()
-                return Delivered("", acted=True)
+        if key not in self.ledger.state.questions:
+            if (log := await self._repeated(token, key, values.decode(data), ok=ok)) is not None:
+                return Delivered(log, acted=True)
             by = await self._by_elsewhere(token, "complete", key)
             return await self.work_elsewhere.complete(key, by, values.decode(data), ok=ok)
-        check_claim(item, await self._holder(token, "complete", item))
+        item, _ = await self._held(token, "complete", key)
         task = self.ledger.state.tasks[item.task_id or ""]
         self.questions.work.channel(item).conclude(final)
         if token is not None:
@@ -174,12 +163,11 @@ class WorkActs(Guarded):
             TokenNotFound: the handle has ended.
             BadValue, LimitExceeded: not an output that can be recorded.
         """
-        item = self.ledger.state.questions.get(key)
-        if item is None:
+        if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "emit", key)
             await self.work_elsewhere.emit(key, by, event)
             return
-        check_claim(item, await self._holder(token, "emit", item))
+        item, _ = await self._held(token, "emit", key)
         self.questions.work.channel(item).emit(event)
         await self.ledger.flushed()
 
@@ -204,15 +192,17 @@ class WorkActs(Guarded):
             ResumeKeyNotFound: another process runs the item.
             BadSchema, BadValue, LimitExceeded: it cannot be asked so.
         """
-        item = self.questions.open(key)
-        held = check_claim(item, await self._holder(token, "ask", item))
-        asked = Ask(
-            question=question,
-            audience=read_audience(audience, self.limits),
+        if key not in self.ledger.state.questions:
+            await self._by_elsewhere(token, "ask", key)
+            self.questions.open(key)  # refuses: only where it runs it can be asked for
+        item, held = await self._held(token, "ask", key)
+        asked = read_ask(
+            question,
+            self.limits,
+            audience=audience,
             schema=schema,
-            deadline=seconds(deadline, "deadline"),
-            default=None if default is ... else default,
-            has_default=default is not ...,
+            deadline=deadline,
+            default=default,
             by=held.holder if held.session_id is not None else None,
         )
         answer_key = self.questions.work.channel(item).put_question(asked)
@@ -222,12 +212,10 @@ class WorkActs(Guarded):
     # -- inside --------------------------------------------------------------------------------
 
     async def _claim(self, token: Bearer | None, act: str, key: str, lease: float | None) -> Claimed:
-        item = self.ledger.state.questions.get(key)
-        local = item is not None or self.questions.ended(key) is not None
-        if item is None:
-            item = self.questions.open(key) if local else await self.work_elsewhere.item(key)
-        record = await self._admit_to(token, act, item)
+        record, _ = await self._admit_to(token, act, key)
         who = answerer(record)
+        local = self.questions.about(key) is not None
+        item = self.questions.open(key) if local else await self.work_elsewhere.item(key)
         check_may_work(item, who)
         handle = HANDLE_PREFIX + new_nonce()
         digest, take = handle_digest(handle), act == "takeover"
@@ -252,26 +240,26 @@ class WorkActs(Guarded):
             payload=await self.questions.value(item.question, item.log),
         )
 
-    async def _admit_to(self, token: Bearer | None, act: str, item: QuestionState) -> TokenRecord:
-        agent: str | None = None
-        if item.what == "work" and item.task_id not in self.ledger.state.tasks:
-            agent = (await self.questions.value(item.question, item.log))["agent"]
-        seat = seat_of_item(item) or None
-        return await self.admit(token, act, item.task_id, run=item.run_id, agent=agent, seat=seat)
+    async def _repeated(self, token: Bearer | None, key: str, value: Any, *, ok: bool) -> str | None:
+        """The log of the item that was ended by just this submit, whose reply was lost."""
+        shown = _shown_handle(token)
+        if shown is None:
+            return None
+        await self.ledger.flushed()
+        return await ended_by(self.ledger.journal, key, shown, value, ok=ok)
 
-    def _is_repeat(self, token: Bearer | None, key: str, final: Final) -> bool:
-        """Whether this is the submit again that ended the item: its reply was lost (R-once)."""
-        ended = self.questions.ended(key)
-        if token is None or ended is None or ended.task_id is None:
-            return False
-        return self.replies.find(token, ended.task_id, None, final) is not None
+    async def _held(self, token: Bearer | None, act: str, key: str) -> tuple[QuestionState, Claim]:
+        """An open item of this engine, and its claim, which is the bearer's."""
+        holder = await self._holder(token, act, key)
+        item = self.questions.open(key)
+        return item, check_claim(item, holder)
 
-    async def _holder(self, token: Bearer | None, act: str, item: QuestionState) -> str | None:
+    async def _holder(self, token: Bearer | None, act: str, key: str) -> str | None:
         """Whose claim the bearer says it is; null when it shows what the attempt itself was given."""
-        record = await self._admit_to(token, act, item)
+        record, asked = await self._admit_to(token, act, key)
         if record is OWNER or record.role != "worker":
             return record.agent_id
-        return None if record.task_id == item.task_id else record.agent_id
+        return None if record.task_id == asked.task_id else record.agent_id
 
     async def _by_elsewhere(self, token: Bearer | None, act: str, key: str) -> dict[str, str]:
         """The same for an item of another process, as an inbox message says it."""
@@ -279,9 +267,9 @@ class WorkActs(Guarded):
         if shown is not None:
             await self.work_elsewhere.check_handle(shown, key)
             return {"handle": shown}
-        ended = self.questions.ended(key)
-        item = self.questions.open(key) if ended is not None else await self.work_elsewhere.item(key)
-        record = await self._admit_to(token, act, item)
+        record, _ = await self._admit_to(token, act, key)
+        if self.questions.ended(key) is not None:
+            self.questions.open(key)  # refuses, and says how it ended
         return {"principal": record.agent_id}
 
     def _is_near(self, record: TokenRecord, item: QuestionState) -> bool:
