@@ -274,3 +274,35 @@ def test_what_the_owner_refuses_is_said_at_once(url, options):
                 assert (await other.cancel_run(None, waiting.id)).acted
 
     run(main())
+
+
+# -- who may answer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_who_has_taken_an_item_over_may_not_answer_what_was_asked_for_it(url, options, where):
+    async def main():
+        async with Engine.open(url, **options) as owner, Engine.open(url, **options) as other:
+            answering = {"here": owner, "elsewhere": other}[where]
+            handle = await owner.start(judged(), {})
+            while not (items := await owner.list_work()):
+                await asyncio.sleep(0.005)
+            first, second, senior, another = [
+                (await owner.mint_token(principal, role)).text
+                for principal, role in (
+                    ("anna", "operator"),
+                    ("ben", "operator"),
+                    ("ben", "senior"),
+                    ("cleo", "senior"),
+                )
+            ]
+            claim = await owner.claim(first, items[0].key)
+            key = await owner.ask(claim.handle, claim.key, "?")
+            await owner.takeover(second, claim.key)
+            with pytest.raises(MayNotAnswer, match="ben asked|refused this answer"):
+                await answering.resume(senior, key, "mine")
+            await answering.resume(another, key, "theirs")
+            assert await owner.await_resume(None, key, 5) == "theirs"
+            await handle.cancel()
+
+    run(main())
