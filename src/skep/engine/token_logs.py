@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from skep.core import events as ev
@@ -50,9 +50,10 @@ class TokenLogs:
 
     async def begin(self, log: str) -> None:
         """Own a new log; nobody has it yet."""
-        await self._make_room()
-        await self._ledger.journal.acquire(log)
-        self._add(log)
+        async with self._busy:
+            await self._make_room()
+            await self._ledger.journal.acquire(log)
+            self._add(log)
 
     async def own(self, log: str) -> bool:
         """Try to own a log, with all that stands in it; false when another live process does."""
@@ -101,8 +102,8 @@ class TokenLogs:
         entry = await journal.find("token", nonce) or await journal.find("revoked", nonce)
         if entry is None:
             return
-        await self._make_room()
         async with self._busy:
+            await self._make_room()
             await self._take(entry.log)
 
     async def _take(self, log: str) -> bool:
@@ -144,22 +145,34 @@ class TokenLogs:
             self._ledger.pass_over(recorded.log, recorded.version)
 
     async def _make_room(self) -> None:
-        """Forget some tokens that have ended when there are too many, and their logs unless work goes on there."""
+        """Forget some tokens that have ended when there are too many, and their logs.
+
+        A log stays where work goes on or somebody is attached, and its token with it: it can still be revoked.
+        """
         state, limit = self._ledger.state, self._ledger.limits.max_tokens
         if len(state.tokens) < limit:
             return
-        now = self._ledger.now()
-        ended = (item for item in state.tokens.items() if _has_ended(item[1], now))
-        gone = list(islice(ended, FORGOTTEN))
+        gone = list(islice(self._forgettable(), FORGOTTEN))
         if not gone:
             raise LimitExceeded("max_tokens", limit, where="tokens", fix="revoke some, or let them expire")
+        for nonce, log in gone:
+            state.tokens.pop(nonce, None)
+            if log is not None:
+                state.sessions.pop(log.removeprefix("session:"), None)
+                await self._let_go(log)
+
+    def _forgettable(self) -> Iterator[tuple[str, str | None]]:
+        """Tokens that have ended, by nonce, with their logs if these may go, too."""
+        state, now = self._ledger.state, self._ledger.now()
         attached = (f"session:{session.id}" for session in state.sessions.values() if session.attached)
         busy = {task.log for task in state.tasks.values()}.union(attached)
-        for nonce, record in gone:
-            state.tokens.pop(nonce, None)
-            if (log := _log_of(record)) not in busy:
-                state.sessions.pop(record.session_id or "", None)
-                await self._let_go(log)
+        for nonce, record in state.tokens.items():
+            if _has_ended(record, now):
+                session, log = state.sessions.get(record.session_id or ""), _log_of(record)
+                if log not in busy:
+                    yield nonce, log
+                elif session is not None and session.token_nonce != nonce:
+                    yield nonce, None  # the session has another one by now
 
     async def _let_go(self, log: str) -> None:
         self._followed.discard(log)
