@@ -96,7 +96,9 @@ class Acts(Performing):
             )
         await self._until_not_paused(task)
         route = self._route(task.agent, task.run_id)
-        self.commit_to(task.log, (transitions.start_attempt(task, self.ledger.now(), new_nonce()),))
+        nonce = new_nonce()
+        digest = self.dispatcher.handle_digest(nonce) if route.pulls else None
+        self.commit_to(task.log, (transitions.start_attempt(task, self.ledger.now(), nonce, digest),))
         return await self._outcome(task, self._job(task, route))
 
     async def read_task_state(self, token: Bearer, task_id: str, *, run_id: str | None = None) -> TaskState:

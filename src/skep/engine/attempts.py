@@ -113,7 +113,9 @@ class Attempts:
         if run is not None and run.paused:
             self._held[task.id] = (task, route, data)
             return
-        self._commit((transitions.start_attempt(task, self._ledger.now(), new_nonce()),))
+        nonce = new_nonce()
+        digest = self._dispatcher.handle_digest(nonce) if route.pulls else None
+        self._commit((transitions.start_attempt(task, self._ledger.now(), nonce, digest),))
         self.enqueue(task, route, data)
 
     def let_go(self) -> None:

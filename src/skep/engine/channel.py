@@ -206,9 +206,11 @@ class Channel:
         return self._dispatcher.tokens.worker_token(self._task)
 
     def handle(self) -> str:
-        raise AttemptEnded(
-            "this worker was not given a handle", fix="only workers that pull their prompt have one"
-        )
+        if self._task.handle is None or self._task.nonce is None:
+            raise AttemptEnded(
+                "this worker was not given a handle", fix="only workers that pull their prompt have one"
+            )
+        return self._dispatcher.tokens.handle(self._task.nonce)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -19,6 +19,7 @@ from skep.core import events as ev
 from skep.core import transitions
 from skep.core.outputs import Final
 from skep.core.tasks import TaskState
+from skep.core.tokens import handle_digest
 from skep.core.transitions import Failure
 from skep.engine.backends import Backends, Backing
 from skep.engine.channel import Channel
@@ -134,6 +135,10 @@ class Dispatcher:
         if channel is None:
             channel = job.channel = Channel(self, job.task, job.work_dir)
         return channel
+
+    def handle_digest(self, nonce: str) -> str:
+        """What the record of an attempt whose worker pulls says of its handle."""
+        return handle_digest(self.tokens.handle(nonce))
 
     async def given(self, job: Job) -> Ctx:
         """What an attempt starts from, as of now; an offered one was offered with what its layers made of it."""

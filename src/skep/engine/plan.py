@@ -44,6 +44,8 @@ class Route(Struct, frozen=True):
     """The worker has delivered before: only its layers run, under no deadline."""
     prompt: Prompt | None = None
     """The agent's system prompt."""
+    pulls: bool = False
+    """Its attempts are given a handle."""
 
 
 class Plan(Struct, frozen=True):
@@ -151,6 +153,7 @@ class Planner:
             timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,
             on_interrupt="retry" if agent.interruption == "retry" else "fail",
             prompt=compile_prompt(agent.profile.system_prompt) if agent.profile is not None else None,
+            pulls=getattr(base, "pulls", False),
         )
 
 

@@ -51,6 +51,7 @@ class RunDriver:
         self.finished: asyncio.Future[RunInfo] = asyncio.get_running_loop().create_future()
         self.finished.add_done_callback(_retrieved)
         self.ledger = dispatcher.ledger
+        self._handle_digest = dispatcher.handle_digest
         self.attempts = Attempts(
             dispatcher,
             work_dir=started.work_dir,
@@ -190,7 +191,9 @@ class RunDriver:
             )
             events.append(event)
             if not self.paused:
-                events.append(transitions.first_attempt(event, new_nonce()))
+                nonce = new_nonce()
+                digest = self._handle_digest(nonce) if route.pulls else None
+                events.append(transitions.first_attempt(event, nonce, digest))
             created.append((event.task_id, want, route))
         self.commit(events)
         tasks = self.ledger.state.tasks

@@ -7,12 +7,16 @@ spends nothing.
 
 from __future__ import annotations
 
+import hmac
+import secrets
+
 from skep.core import events as ev
 from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
 from skep.core.scopes import ALL
 from skep.core.state import NEVER, WORKER_TOKEN_MS
 from skep.core.tasks import TaskState
 from skep.core.tokens import (
+    HANDLE_PREFIX,
     CapToken,
     TokenRecord,
     check_signature,
@@ -62,6 +66,7 @@ class TokenOffice:
         self.ring = ring
         self.logs = TokenLogs(ledger)
         self._ledger = ledger
+        self._handles = secrets.token_bytes(32)
         self._lineage = Lineage(ledger)
         self._verified: dict[str, CapToken] = {}
         self._changes = ring.changes
@@ -94,6 +99,10 @@ class TokenOffice:
         if task.nonce is None:
             raise TokenNotFound(f"task {task.id} has no live attempt")
         return self.issue(task.nonce, task.updated_at)
+
+    def handle(self, nonce: str) -> str:
+        """The handle of an attempt that this process starts: the same each time, and in no store."""
+        return HANDLE_PREFIX + hmac.digest(self._handles, nonce.encode(), "sha256").hex()[:32]
 
     def grant(self, nonce: str) -> Grant:
         """The token whose record is `nonce` as an object for use inside the process.

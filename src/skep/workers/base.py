@@ -218,7 +218,10 @@ class Worker(Protocol):
 
 
 class Spawner(Protocol):
-    """Starts workers. `runs_ahead`: in this process, so its start need not wait for the journal (R-ack)."""
+    """Starts workers. `runs_ahead`: in this process, so its start need not wait for the journal (R-ack).
+
+    One whose workers pull their work says `pulls = True`: each attempt has a `handle` then.
+    """
 
     runs_ahead: bool
 
