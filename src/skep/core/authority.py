@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from skep.core.roles import GATE, ROLES, VERBS
-from skep.core.scopes import ALL, KINDS, ScopeKind, allows
+from skep.core.scopes import ALL, KINDS, Fact, ScopeKind, allows
 from skep.core.tokens import TokenRecord
 from skep.errors import RoleViolation, ScopeViolation
 
@@ -109,9 +109,9 @@ PLAIN: Mapping[str, Act] = {verb: Act(verb, verb, frozenset(KINDS), _roles(verb)
 """Verbs as such, for `verify_token`: any kind of scope may apply."""
 
 
-def facts_of(act: Act, given: Mapping[str, str | None]) -> dict[str, str]:
+def facts_of(act: Act, given: Mapping[str, Fact | None]) -> dict[str, Fact]:
     """The facts of one call: what is `given` of the act's kinds, and its verb."""
-    facts = {kind: value for kind, value in given.items() if value is not None and kind in act.kinds}
+    facts = {kind: fact for kind, fact in given.items() if fact is not None and kind in act.kinds}
     facts["verb"] = act.verb
     return facts
 
@@ -122,15 +122,19 @@ def check_role(act: Act, role: str) -> None:
         raise RoleViolation(role, act.verb)
 
 
-def check_scopes(act: Act, scopes: tuple[str, ...], facts: Mapping[str, str]) -> None:
+def check_scopes(act: Act, scopes: tuple[str, ...], facts: Mapping[str, Fact]) -> None:
     """Raises `ScopeViolation` unless the token's scopes allow a call with these facts."""
     asked = _of_the_call(act, scopes) if act.listing else scopes
     if not act.holding and not allows(asked, facts):
-        described = " ".join(f"{kind}:{value}" for kind, value in sorted(facts.items()))
+        described = " ".join(f"{kind}:{value}" for kind in sorted(facts) for value in _values(facts[kind]))
         raise ScopeViolation(
             f"the token's scopes do not allow {act.name} ({described})",
             fix=f"its scopes: {' '.join(scopes) or 'none'}",
         )
+
+
+def _values(fact: Fact) -> list[str]:
+    return sorted(fact) if isinstance(fact, frozenset) else [fact]
 
 
 def _of_the_call(act: Act, scopes: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,6 +144,6 @@ def _of_the_call(act: Act, scopes: tuple[str, ...]) -> tuple[str, ...]:
     return ALL if scopes and not asked else asked
 
 
-def permits(record: TokenRecord, act: Act, given: Mapping[str, str | None]) -> bool:
+def permits(record: TokenRecord, act: Act, given: Mapping[str, Fact | None]) -> bool:
     """Whether a token in force would be let through to this; what lists are filtered by."""
     return record.role in act.roles and (act.holding or allows(record.scopes, facts_of(act, given)))

@@ -16,7 +16,7 @@ CloseReason = Literal["timeout", "cancelled", "settled", "withdrawn"]
 class QuestionAsked(Event, frozen=True, tag="question_asked"):
     """Something waits for an answer from outside under `key`.
 
-    A worker's question has `task_id` and `attempt`, a flow's the `step_key` of its node. `digest` is the
+    A worker's question has `task_id`, `attempt` and `agent`, a flow's the `step_key` of its node. `digest` is the
     SHA-256 of audience, question and schema; `on_timeout` is the answer that the deadline gives, without it
     the question is closed. `by` is the principal who asked, where that was no worker and no flow.
     """
@@ -30,6 +30,7 @@ class QuestionAsked(Event, frozen=True, tag="question_asked"):
     session_id: str | None = None
     task_id: str | None = None
     attempt: int | None = None
+    agent: str | None = None
     step_key: str | None = None
     schema: ContentRef | None = None
     deadline: int | None = None

@@ -29,6 +29,7 @@ def question_of(e: ev.QuestionAsked) -> QuestionState:
         run_id=e.run_id,
         task_id=e.task_id,
         attempt=e.attempt,
+        agent=e.agent,
         step_key=e.step_key,
         schema=e.schema,
         deadline=e.deadline,

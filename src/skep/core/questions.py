@@ -24,6 +24,7 @@ from skep.core.question_events import (
     TaskResumed,
     TaskSuspended,
 )
+from skep.core.scopes import Fact
 from skep.core.tasks import SETTLED, TaskState
 from skep.errors import InvalidTransition, LimitExceeded, MayNotAnswer
 from skep.limits import DEFAULT_LIMITS, Limits
@@ -59,6 +60,7 @@ class QuestionState(Struct, kw_only=True):
     run_id: str | None = None
     task_id: str | None = None
     attempt: int | None = None
+    agent: str | None = None
     step_key: str | None = None
     schema: ContentRef | None = None
     deadline: int | None = None
@@ -72,6 +74,22 @@ class QuestionState(Struct, kw_only=True):
     def is_past_deadline(self, now: int) -> bool:
         """Whether it takes no more answers, recorded or not."""
         return self.deadline is not None and self.deadline <= now
+
+
+class About(Struct, frozen=True, kw_only=True):
+    """What a question is about, as scopes see it; that stays when it has ended."""
+
+    log: str
+    run_id: str | None
+    task_id: str | None
+    agent: str | None
+    seats: frozenset[str]
+
+    @property
+    def facts(self) -> dict[str, Fact | None]:
+        """Those of a call on the question; any of its seats may meet a condition."""
+        seat = self.seats or None
+        return {"run": self.run_id, "task": self.task_id, "agent": self.agent, "seat": seat}
 
 
 class Answerer(Struct, frozen=True, kw_only=True):
@@ -96,6 +114,18 @@ class Asking(Struct, frozen=True, kw_only=True):
     on_timeout: ContentRef | None = None
     allow_self: bool = False
     by: str | None = None
+
+
+def about(question: QuestionState) -> About:
+    """What a question is about."""
+    seats = (name.partition(":") for name in question.audience)
+    return About(
+        log=question.log,
+        run_id=question.run_id,
+        task_id=question.task_id,
+        agent=question.agent,
+        seats=frozenset(name for kind, _, name in seats if kind == "seat"),
+    )
 
 
 def question_digest(question: object, audience: Sequence[str], schema: object = None) -> str:
@@ -136,6 +166,7 @@ def ask_for_task(
         session_id=task.session_id,
         task_id=task.id,
         attempt=task.attempt if task.live else None,
+        agent=task.agent,
     )
     if task.open_asks:
         return (asked,)
@@ -158,6 +189,7 @@ def offer_work(key: str, task: TaskState, asking: Asking, at: int) -> QuestionAs
         session_id=task.session_id,
         task_id=task.id,
         attempt=task.attempt,
+        agent=task.agent,
     )
 
 

@@ -19,6 +19,10 @@ from skep.values import check_text
 ScopeKind = Literal["run", "task", "agent", "verb", "seat"]
 
 KINDS: tuple[ScopeKind, ...] = get_args(ScopeKind)
+
+Fact = str | frozenset[str]
+"""What a call says of one kind: its value, or several of which any may meet a condition."""
+
 RESERVED = "exec"
 """A kind that no act has yet: it would deny every call."""
 
@@ -64,18 +68,24 @@ def _check_scope(scope: str) -> None:
         raise BadScope(f"unknown verb in {scope!r}", where="scopes", fix=f"verbs: {', '.join(sorted(VERBS))}")
 
 
-def allows(scopes: tuple[str, ...], facts: Mapping[str, str]) -> bool:
+def allows(scopes: tuple[str, ...], facts: Mapping[str, Fact]) -> bool:
     """Whether a token with these scopes may do what has these facts; lists are filtered by it too.
 
     >>> allows(("run:a", "run:b"), {"run": "b", "verb": "run_read"})
     True
     >>> allows(("run:a", "seat:red"), {"run": "a", "verb": "run_read"})
     False
+    >>> allows(("seat:red",), {"seat": frozenset({"red", "blue"}), "verb": "answer_query"})
+    True
     """
     if scopes == ALL:
         return True
     conditions = _conditions(scopes)
-    return bool(conditions) and all(facts.get(kind) in values for kind, values in conditions.items())
+    return bool(conditions) and all(_meets(facts.get(kind), values) for kind, values in conditions.items())
+
+
+def _meets(fact: Fact | None, values: frozenset[str]) -> bool:
+    return not values.isdisjoint(fact) if isinstance(fact, frozenset) else fact in values
 
 
 def attenuate(parent: tuple[str, ...], child: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from skep.core import outcomes, transitions
 from skep.core.outputs import Final, Inline, OutputEvent
 from skep.core.tasks import TaskState
 from skep.core.tokens import TokenRecord
+from skep.engine.asks import seconds
 from skep.engine.history import output_tail
 from skep.engine.performing import Performing
-from skep.engine.question_acts import LOOK_SECONDS, seconds
+from skep.engine.question_acts import LOOK_SECONDS
 from skep.engine.replies import Replies
 from skep.engine.rest import Rests, is_at_rest
 from skep.engine.task_guard import MAX_ID

@@ -11,6 +11,9 @@ from skep.errors import BadValue, LimitExceeded
 from skep.flow.audience import ALTERNATIVES, read_alternative
 from skep.limits import Limits
 
+MAX_WAIT = 10 * 366 * 86_400.0
+"""Seconds that a question may stay open, or somebody may wait for it."""
+
 if TYPE_CHECKING:
     from skep.core.tasks import TaskState
     from skep.engine.questions import Questions
@@ -47,6 +50,45 @@ class Asks:
             AnswerTimeout, QuestionClosed: there will be none.
         """
         return await self._questions.answer_for(self._task, key)
+
+
+def read_ask(
+    question: Any,
+    limits: Limits,
+    *,
+    audience: str | Sequence[str],
+    schema: Any,
+    deadline: float | None,
+    default: Any,
+    approval: bool = False,
+    allow_self: bool = False,
+    by: str | None = None,
+) -> Ask:
+    """A question as it was put from outside; `default` is `...` when there is none.
+
+    Raises:
+        BadValue, LimitExceeded: it cannot be asked so.
+    """
+    return Ask(
+        question=question,
+        audience=read_audience(audience, limits),
+        schema=schema,
+        deadline=seconds(deadline, "deadline"),
+        default=None if default is ... else default,
+        has_default=default is not ...,
+        approval=approval,
+        allow_self=allow_self,
+        by=by,
+    )
+
+
+def seconds(value: float | None, name: str) -> float | None:
+    """Raises `BadValue` unless `value` is a number, `LimitExceeded` unless one of seconds that may be waited."""
+    if value is not None and type(value) not in (int, float):
+        raise BadValue(f"{name} is not a number", where=name, fix="give seconds")
+    if value is not None and not 0 <= value <= MAX_WAIT:
+        raise LimitExceeded(name, MAX_WAIT, where=name, fix="give seconds")
+    return value
 
 
 def read_audience(given: str | Sequence[str], limits: Limits) -> tuple[str, ...]:

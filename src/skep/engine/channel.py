@@ -22,7 +22,7 @@ from skep.core.outputs import (
     Partial,
     Progress,
 )
-from skep.engine.asks import Asks, read_audience
+from skep.engine.asks import Asks, read_ask
 from skep.engine.file_refs import take_in
 from skep.engine.output_types import check_output
 from skep.engine.own_acts import OwnActs
@@ -139,13 +139,13 @@ class Channel:
         allow_self: bool = False,
     ) -> Any:
         self._check_open()
-        ask = Ask(
-            question=question,
-            audience=read_audience(audience, self._dispatcher.ledger.limits),
+        ask = read_ask(
+            question,
+            self._dispatcher.ledger.limits,
+            audience=audience,
             schema=schema,
             deadline=deadline,
-            default=None if default is ... else default,
-            has_default=default is not ...,
+            default=default,
             approval=approval,
             allow_self=allow_self,
         )

@@ -11,6 +11,8 @@ from skep.core.tokens import TokenRecord
 from skep.errors import InvalidTransition
 
 if TYPE_CHECKING:
+    from skep.core.scopes import Fact
+    from skep.core.tasks import TaskState
     from skep.engine.background import Background
     from skep.engine.dispatch import Dispatcher
     from skep.engine.ledger import Ledger
@@ -41,7 +43,8 @@ class Guarded:
         *,
         run: str | None = None,
         agent: str | None = None,
-        seat: str | None = None,
+        seat: Fact | None = None,
+        settled: TaskState | None = None,
     ) -> TokenRecord:
         """Check that the bearer may perform `act`; a token that another process made is looked up first.
 
@@ -52,7 +55,24 @@ class Guarded:
             return OWNER
         tokens = self.dispatcher.tokens
         await tokens.known(token)
-        return tokens.check(token, act, task_id, run=run, agent=agent, seat=seat)
+        before = self.ledger.last_seq
+        record = tokens.check(token, act, task_id, run=run, agent=agent, seat=seat, settled=settled)
+        if self.ledger.last_seq != before:
+            # A use was spent: not even a refusal of the act itself is let out before that is durable (R-ack).
+            await self.ledger.flushed()
+            tokens.vet(token, act)
+        return record
+
+    async def _vet(self, token: Bearer | None, act: str) -> TokenRecord:
+        """Check what can be checked before anything is looked for: that the bearer may do such a thing at all.
+
+        Raises:
+            AuthorityError: it may not, to whatever. Nothing is spent.
+        """
+        if token is None:
+            return OWNER
+        await self.dispatcher.tokens.known(token)
+        return self.dispatcher.tokens.vet(token, act)
 
     def commit_to(self, log: str, events: Sequence[ev.Event]) -> None:
         """Commit events to the log of a session, or to a run through its driver, and begin what follows.

@@ -39,6 +39,17 @@ async def settled_task(journal: Journal, log: str, task_id: str) -> TaskState | 
     return task
 
 
+async def question_asked(journal: Journal, log: str, key: str) -> ev.QuestionAsked | None:
+    """The ask of a question of this log, open or ended."""
+    after = 0
+    while page := await journal.read(log, after, PAGE):
+        for recorded in page:
+            if isinstance(recorded.event, ev.QuestionAsked) and recorded.event.key == key:
+                return recorded.event
+        after = page[-1].version
+    return None
+
+
 async def output_tail(journal: Journal, log: str, task_id: str, attempt: int) -> list[OutputEvent]:
     """What one attempt recorded: finals and artifacts, the layers' own included."""
     return [

@@ -11,21 +11,20 @@ from msgspec import Struct
 from skep import values
 from skep.core import transitions
 from skep.core.authority import ACTS, permits
-from skep.core.questions import Answerer, QuestionState, check_may_answer
-from skep.engine.asks import read_audience
-from skep.engine.elsewhere import Delivered, Elsewhere
-from skep.engine.guarded import OWNER, Guarded
-from skep.engine.questions import Ask, answer_of, lost
+from skep.core.questions import Answerer, QuestionState, about, check_may_answer
+from skep.engine.ask_guard import AskGuard
+from skep.engine.asks import read_ask, seconds
+from skep.engine.elsewhere import Delivered
+from skep.engine.guarded import OWNER
+from skep.engine.questions import answer_of, lost
 from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout
 from skep.flow.waiting import SIGNAL_NAME
 
 if TYPE_CHECKING:
     from skep.core.tokens import TokenRecord
-    from skep.engine.questions import Questions
+    from skep.engine.questions import Ended
     from skep.engine.tokens import Bearer
 
-MAX_WAIT = 10 * 366 * 86_400.0
-"""Seconds that a question may stay open, or somebody may wait for it."""
 LOOK_SECONDS = 0.2
 """How often the store is asked about a question of another process."""
 
@@ -47,11 +46,8 @@ class OpenQuestion(Struct, frozen=True, kw_only=True):
     """Why who lists it may not answer it; null: may."""
 
 
-class QuestionActs(Guarded):
+class QuestionActs(AskGuard):
     """Questions as methods; a base of `Engine`."""
-
-    questions: Questions
-    elsewhere: Elsewhere
 
     async def query_senior(
         self,
@@ -72,13 +68,13 @@ class QuestionActs(Guarded):
         """
         record = await self.admit(token, "query_senior", task_id)
         task = transitions.get_task(self.ledger.state, task_id)
-        ask = Ask(
-            question=question,
-            audience=read_audience(audience, self.limits),
+        ask = read_ask(
+            question,
+            self.limits,
+            audience=audience,
             schema=schema,
-            deadline=seconds(deadline, "deadline"),
-            default=None if default is ... else default,
-            has_default=default is not ...,
+            deadline=deadline,
+            default=default,
             by=record.agent_id,
         )
         key = self.questions.ask(task, ask)
@@ -95,17 +91,13 @@ class QuestionActs(Guarded):
             MayNotAnswer: this principal may not.
             AnswerRefused, BadValue, LimitExceeded: the question does not take this answer, and stays open.
         """
-        question = self.ledger.state.questions.get(key)
-        local = question is not None or self.questions.ended(key) is not None
-        if question is None and not local:
-            question, _ = await self.elsewhere.question(key)
-        record = await self.admit(token, "answer", **_facts(question))
+        record, asked = await self._admit_to(token, "answer", key)
         who = answerer(record)
-        if not local:
+        if self.questions.about(key) is None:
             return await self.elsewhere.answer(key, answer, who)
         self.questions.answer(key, answer, who)
         await self.ledger.flushed()
-        return Delivered(question.log if question is not None else "", acted=True)
+        return Delivered(asked.log, acted=True)
 
     async def answer(self, token: Bearer | None, key: str, answer: Any) -> Delivered:
         """The same as `resume`."""
@@ -114,29 +106,23 @@ class QuestionActs(Guarded):
     async def await_resume(self, token: Bearer | None, key: str, timeout: float = 0.0) -> Any:  # noqa: ASYNC109 - the published argument
         """The answer to `key`; waits `timeout` seconds for it, 0 not at all.
 
-        An answer is kept until its run ends, also for whoever asks for it late.
+        An answer is kept, also for whoever asks for it late.
 
         Raises:
             PollTimeout: not answered yet.
             AnswerTimeout, QuestionClosed: there will be no answer.
             ResumeKeyNotFound: no such question.
         """
+        _, asked = await self._admit_to(token, "await_resume", key)
         patience = seconds(timeout, "timeout") or 0.0
-        question = self.ledger.state.questions.get(key)
-        ended = self.questions.ended(key)
-        if question is None and ended is None:
-            return await self._answer_elsewhere(token, key, patience)
-        await self.admit(token, "await_resume", **_facts(question))
-        if question is not None:
+        if self.questions.about(key) is None:
+            ended = await self._ended_elsewhere(key, patience)
+        else:
             await self.questions.until_ended(key, patience)
             ended = self.questions.ended(key) or await self.elsewhere.ended(key)
-            if ended is None:
-                raise lost(key)
-            return await self.questions.value(answer_of(ended), question.log)
-        await self.ledger.flushed()
-        assert ended is not None  # noqa: S101 - just seen
-        entry = await self.ledger.journal.find("closed", key)
-        return await self.questions.value(answer_of(ended), entry.log if entry is not None else "")
+        if ended is None:
+            raise lost(key)
+        return await self.questions.value(answer_of(ended), asked.log)
 
     async def list_questions(
         self, token: Bearer | None = None, *, run_id: str | None = None
@@ -158,7 +144,7 @@ class QuestionActs(Guarded):
                 await self._shown(question, who)
                 for question in await self.elsewhere.read_all(page)
                 if not question.is_past_deadline(now)
-                and permits(record, ACTS["list_questions"], _facts(question))
+                and permits(record, ACTS["list_questions"], about(question).facts)
             ]
         return found
 
@@ -188,21 +174,16 @@ class QuestionActs(Guarded):
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _answer_elsewhere(self, token: Bearer | None, key: str, patience: float) -> Any:
-        """The answer to a question that another process holds, or that ended long ago."""
+    async def _ended_elsewhere(self, key: str, patience: float) -> Ended:
+        """How a question ends that another process holds, or ended long ago."""
         loop = asyncio.get_running_loop()
         due = loop.time() + patience
-        while True:
-            ended = await self.elsewhere.ended(key)
-            if ended is not None:
-                await self.admit(token, "await_resume", run=None)
-                entry = await self.ledger.journal.find("closed", key)
-                return await self.questions.value(answer_of(ended), entry.log if entry is not None else "")
-            question, _ = await self.elsewhere.question(key)
-            await self.admit(token, "await_resume", **_facts(question))
+        while (ended := await self.elsewhere.ended(key)) is None:
+            await self._about_elsewhere(key)  # not once its run has ended
             if loop.time() >= due:
                 raise PollTimeout(f"question {key} is not answered yet")
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, due - loop.time())))
+        return ended
 
     async def _shown(self, question: QuestionState, who: Answerer) -> OpenQuestion:
         return OpenQuestion(
@@ -239,16 +220,3 @@ def answerer(record: TokenRecord) -> Answerer:
         session_id=record.session_id,
         run_id=record.run_id,
     )
-
-
-def _facts(question: QuestionState | None) -> dict[str, str | None]:
-    if question is None:
-        return {}
-    seats = [name.partition(":")[2] for name in question.audience if name.startswith("seat:")]
-    return {"run": question.run_id, "seat": seats[0] if len(seats) == 1 else None}
-
-
-def seconds(value: float | None, name: str) -> float | None:
-    if value is not None and not 0 <= value <= MAX_WAIT:
-        raise LimitExceeded(name, MAX_WAIT, where=name, fix="give seconds")
-    return value

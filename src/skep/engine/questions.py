@@ -18,7 +18,7 @@ from skep.core import events as ev
 from skep.core import questions
 from skep.core.outputs import Blob, ContentRef, Final, Inline
 from skep.core.question_events import CloseReason, QuestionKind
-from skep.core.questions import Answerer, QuestionState
+from skep.core.questions import About, Answerer, QuestionState
 from skep.engine.answer_schema import compile_schema
 from skep.engine.work import Work
 from skep.errors import (
@@ -70,7 +70,7 @@ class Questions:
         self._commit = commit
         self._told = told
         self._deadlines: dict[str, TimerHandle] = {}
-        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[Ended, About]] = OrderedDict()
         self.work = Work(ledger, commit, self.open)
         ledger.question_told = self._hear
 
@@ -158,7 +158,7 @@ class Questions:
         if question is not None:
             return question
         if key in self._ended:
-            raise QuestionClosed(f"question {key} {how_ended(self._ended[key])}")
+            raise QuestionClosed(f"question {key} {how_ended(self._ended[key][0])}")
         raise ResumeKeyNotFound(f"no question {key}", fix="`skep questions` lists the open ones")
 
     # -- waiting -------------------------------------------------------------------------------
@@ -202,7 +202,14 @@ class Questions:
 
     def ended(self, key: str) -> Ended | None:
         """How a question ended, if that is remembered."""
-        return self._ended.get(key)
+        return self._ended[key][0] if key in self._ended else None
+
+    def about(self, key: str) -> About | None:
+        """What a question is about that is open here, or whose end is remembered."""
+        question = self._ledger.state.questions.get(key)
+        if question is not None:
+            return questions.about(question)
+        return self._ended[key][1] if key in self._ended else None
 
     async def value(self, content: ContentRef, log: str) -> Any:
         """A fresh copy of a recorded value."""
@@ -257,7 +264,7 @@ class Questions:
         timer = self._deadlines.pop(question.key, None)
         if timer is not None:
             timer.cancel()
-        self._ended[question.key] = event
+        self._ended[question.key] = event, questions.about(question)
         if len(self._ended) > self._ledger.limits.ended_questions:
             self._ended.popitem(last=False)
         self._waiters.wake(question.key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from skep import values
 from skep.core import steering
 from skep.core.tasks import TaskState
-from skep.engine.guarded import OWNER, Guarded
+from skep.engine.guarded import Guarded
 from skep.engine.history import settled_task
 from skep.errors import RunOwned, TaskNotFound
 
@@ -48,13 +48,15 @@ class TaskGuard(Guarded):
         """
         values.check_text(task_id, "task_id", MAX_ID)
         values.check_text(run_id or "", "run_id", MAX_ID)
+        bearer = await self._vet(token, act)
         task = self.ledger.state.tasks.get(task_id)
-        known = task if task is not None else await self._look_up(token, act, task_id, run_id)
-        record = await self._let_in(token, act, task_id, known, run_id)
-        known = self.ledger.state.tasks.get(task_id) or known
-        if known is None:
+        if task is None:
+            found = await self._look_up(bearer, task_id, run_id)
+            task = self.ledger.state.tasks.get(task_id) or found
+        record = await self.admit(token, act, task_id, run=run_id, settled=task)
+        if task is None:  # what has come meanwhile was not judged
             raise TaskNotFound(f"no task {task_id}", fix="name its run if it has settled")
-        return record, known
+        return record, self.ledger.state.tasks.get(task_id) or task
 
     async def _open_task(
         self, token: Bearer | None, act: str, task_id: str, run_id: str | None = None
@@ -87,24 +89,7 @@ class TaskGuard(Guarded):
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _let_in(
-        self, token: Bearer | None, act: str, task_id: str, known: TaskState | None, run_id: str | None
-    ) -> TokenRecord:
-        if token is None:
-            return OWNER
-        tokens = self.dispatcher.tokens
-        await tokens.known(token)
-        if known is None:
-            return tokens.check(token, act, task_id, run=run_id)
-        return tokens.check(token, act, task_id, run=known.run_id, agent=known.agent, settled=known)
-
-    async def _look_up(
-        self, token: Bearer | None, act: str, task_id: str, run_id: str | None
-    ) -> TaskState | None:
-        record = OWNER
-        if token is not None:
-            await self.dispatcher.tokens.known(token)
-            record = self.dispatcher.tokens.vet(token, act)
+    async def _look_up(self, record: TokenRecord, task_id: str, run_id: str | None) -> TaskState | None:
         await self.ledger.flushed()
         async for log in self._logs_for(record, run_id):
             found = await settled_task(self.ledger.journal, log, task_id)

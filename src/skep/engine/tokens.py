@@ -12,7 +12,7 @@ import secrets
 
 from skep.core import events as ev
 from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
-from skep.core.scopes import ALL
+from skep.core.scopes import ALL, Fact
 from skep.core.state import NEVER, WORKER_TOKEN_MS
 from skep.core.tasks import TaskState
 from skep.core.tokens import (
@@ -131,13 +131,13 @@ class TokenOffice:
         *,
         run: str | None = None,
         agent: str | None = None,
-        seat: str | None = None,
+        seat: Fact | None = None,
         settled: TaskState | None = None,
     ) -> TokenRecord:
         """Check that the bearer may perform `act` on this task, run, agent and seat, and spend a use.
 
         The record that is returned is bound as the token is: to the task and run of what it was narrowed from.
-        What a task that is in memory says of its run and agent need not be given; one that has left it is `settled`.
+        What a task says of its run and agent counts, whatever is given; one that has left memory is `settled`.
 
         Raises:
             BadSignature, TokenExpired, RoleViolation, TokenNotFound, TokenRevoked, ScopeViolation,
@@ -147,7 +147,8 @@ class TokenOffice:
             act = ACTS[act]  # type: ignore[index]
         record, line = self._in_force(bearer, act)
         if record.scopes != ALL and not act.holding:
-            self._check_scopes(act, record, task_id, {"run": run, "agent": agent, "seat": seat})
+            given: dict[str, Fact | None] = {"run": run or record.run_id, "agent": agent, "seat": seat}
+            self._check_scopes(act, record, task_id, given, settled)
         if task_id is not None and record.role == "worker" and record.task_id != task_id:
             self._check_owner(record, task_id, settled)
         if line is not None and line.limited:
@@ -254,13 +255,17 @@ class TokenOffice:
         return nonce
 
     def _check_scopes(
-        self, act: Act, record: TokenRecord, task_id: str | None, given: dict[str, str | None]
+        self,
+        act: Act,
+        record: TokenRecord,
+        task_id: str | None,
+        given: dict[str, Fact | None],
+        settled: TaskState | None,
     ) -> None:
-        task = self._ledger.state.tasks.get(task_id) if task_id is not None else None
-        facts = {"run": record.run_id, "task": task_id}
+        task = self._ledger.state.tasks.get(task_id or "") or settled
+        facts = {**given, "task": task_id}
         if task is not None:
             facts |= {"run": task.run_id, "agent": task.agent}
-        facts |= {kind: value for kind, value in given.items() if value is not None}
         check_scopes(act, record.scopes, facts_of(act, facts))
 
     def _check_owner(self, record: TokenRecord, task_id: str, settled: TaskState | None) -> None:
