@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skep import values
+from skep.core.authority import ACTS, check_scopes, facts_of
 from skep.engine.elsewhere import Delivered
 from skep.engine.history import PAGE
 from skep.engine.reading import find_run
@@ -83,8 +84,7 @@ class LoopActs(TaskGuard):
             ResourceNotFound: its run has none by this key.
         """
         values.check_text(key, "key", MAX_KEY)
-        await self.dispatcher.tokens.known(token)
-        own = self.dispatcher.tokens.vet(token, "fetch_data")
+        own = await self._vet(token, "fetch_data")
         record = await self.admit(token, "fetch_data", own.task_id)
         run = self.ledger.state.runs.get(record.run_id or "")
         content = run.resources.get(key) if run is not None else None
@@ -124,8 +124,12 @@ class LoopActs(TaskGuard):
             _, task = await self._admit_task(token, "read_trace", task_id, run_id)
             log = task.log
         else:
-            await self.admit(token, "read_trace", run=run_id)
-            log = f"run:{(await find_run(self.ledger.journal, run_id or '')).run_id}"
+            record = await self.admit(token, "read_trace", run=run_id)
+            row = await find_run(self.ledger.journal, run_id or "")
+            act = ACTS["read_trace"]
+            # Scopes name runs by their whole ids, and one may be the beginning of another.
+            check_scopes(act, record.scopes, facts_of(act, {"run": row.run_id}))
+            log = f"run:{row.run_id}"
         await self.ledger.flushed()
         return await read_page(self.ledger.journal, log, after, limit, task_id)
 

@@ -13,6 +13,7 @@ from msgspec import Struct, field, structs
 
 from skep import values
 from skep.core import events as ev
+from skep.core.authority import ACTS, check_scopes, facts_of
 from skep.core.roles import ROLES, Role
 from skep.core.scopes import ALL, attenuate, parse_scopes
 from skep.core.session_events import OperatorKind
@@ -98,9 +99,9 @@ class SessionActs(SessionLife):
 
         They are registered under ids of their own until the session is detached.
         """
+        kind = check_kind(info.kind, "kind")
         before = await self._before(options)
         ids = self.dispatcher.backends.register_inline(info)
-        kind = check_kind(info.kind, "kind")
         standing = Standing(operator_kind=kind, bridge_id=ids[0], hook_id=ids[1], operator_backend_id=ids[2])
         try:
             text = await self._attach(operator_id, role, ttl, standing, before=before, options=options)
@@ -232,13 +233,20 @@ class SessionActs(SessionLife):
 
     async def _before(self, options: AttachOptions) -> SessionState | None:
         """The session that is to be taken up again, which this process owns from here on."""
-        session_id = options.get("session_id")
+        session_id, token = options.get("session_id"), options.get("token")
         if session_id is None:
+            await self._vet(token, "attach")
             return None
         values.check_text(session_id, "session_id", 256)
+        bearer = await self._vet(token, "heartbeat")  # what everyone may do to a session of their own
+        if bearer.session_id != session_id:
+            bearer = await self._vet(token, "attach")
+            check_scopes(ACTS["attach"], bearer.scopes, facts_of(ACTS["attach"], {}))
         log = f"session:{session_id}"
         await self.ledger.flushed()
-        await read_session(self._journal, session_id)
+        known = await read_session(self._journal, session_id)
+        if token is not None and (bearer.agent_id, bearer.role) != (known.operator_id, known.role):
+            raise SessionNotFound(f"session {session_id} is not this token's to take up")
         if not await self.dispatcher.tokens.logs.own(log):
             raise RunOwned(f"session {session_id} is held by another process", fix="attach again there")
         session = self.ledger.state.sessions[session_id]

@@ -6,6 +6,7 @@ Without a `token` of one's own, a call is that of the owner of the process and i
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ MIN_PREFIX = 4
 REQUEST_SECONDS = 10.0
 """How long another process is given to end a token that it owns."""
 LOOK_SECONDS = 0.05
+
+
+TOKEN_ID = re.compile("[0-9a-f]{8}")
 
 
 class Minted(Struct, frozen=True, kw_only=True):
@@ -249,7 +253,9 @@ class TokenActs(Guarded):
         ]
         if len(found) != 1:
             how_many = "no token" if not found else f"{len(found)} tokens"
-            raise TokenNotFound(f"{how_many} called {which[:64]!r}", fix="skep token list shows their ids")
+            # Anything else that was given may be a secret, pasted by mistake.
+            called = which if TOKEN_ID.fullmatch(which) else "so"
+            raise TokenNotFound(f"{how_many} called {called}", fix="skep token list shows their ids")
         return found[0]
 
     async def _ask_owner(self, kind: str, nonce: str, log: str) -> None:
