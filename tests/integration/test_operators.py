@@ -700,6 +700,32 @@ def test_a_revocation_elsewhere_or_while_nobody_ran_it_ends_the_claim_too(tmp_pa
     working(second, url, recover="none")
 
 
+@pytest.mark.parametrize("who", ["the owner", "another process"])
+def test_a_revocation_while_an_item_is_being_claimed_is_not_missed(tmp_path, monkeypatch, who):
+    url, home = f"sqlite:///{tmp_path}/s.db", tmp_path / "home"
+
+    async def not_in_time(_nonce):
+        """The claim has got past the check of the token."""
+
+    async def test(engine):
+        async with Engine.open(url, home=home, recover="none") as other:
+            _, item = await begin(engine)
+            claiming, maker = (engine, other) if who == "the owner" else (other, engine)
+            anna = await maker.mint_token("anna", "operator")
+            await claiming.dispatcher.tokens.known(anna.text)
+            monkeypatch.setattr(claiming.dispatcher.tokens.logs, "learn", not_in_time)
+            await maker.revoke(anna.id)
+            engine.launchers._after = (await engine.journal.list_entries("revoked"))[-1].position
+            claimed = await claiming.claim(anna.text, item.key)
+            held = engine.ledger.state.questions[item.key]
+            while held.claim is not None:
+                await asyncio.sleep(0)
+            with pytest.raises(TokenNotFound):
+                await engine.emit(claimed.handle, item.key, Progress("mine"))
+
+    working(test, url, home=home)
+
+
 def test_no_handle_is_ever_kept(tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
 

@@ -10,8 +10,10 @@ from engines import Agents, blueprint, step
 from skep import Engine
 from skep.core import events as ev
 from skep.core.sessions import collapse_operator_kind
+from skep.engine import run_acts
 from skep.errors import (
     BadValue,
+    LimitExceeded,
     RoleViolation,
     RunFailed,
     ScopeViolation,
@@ -250,6 +252,60 @@ def test_a_run_ends_when_another_process_revokes_its_launcher(place):
             assert (await handle.wait()).status == "cancelled"
 
     run(main())
+
+
+def test_a_revocation_while_a_run_is_being_started_is_not_missed(place, monkeypatch):
+    async def main():
+        async with Engine.open(**place) as owner, Engine.open(**place, recover="none") as other:
+            agents = Agents(owner)
+            others = await other.mint_token("bob", "operator")
+            await owner.start(blueprint([step("gate")]), token=others.text)
+            await agents.started.wait()
+            login = await other.mint_token("ada", "operator")
+            acquire = owner.journal.acquire
+
+            async def late(log):
+                lease = await acquire(log)
+                await other.revoke(login.id)
+                await owner.launchers.look()
+                return lease
+
+            monkeypatch.setattr(owner.journal, "acquire", late)
+            handle = await owner.start(blueprint([step("hang")]), token=login.text)
+            assert (await handle.wait()).status == "cancelled"
+            agents.release.set()
+
+    run(main())
+
+
+def test_every_interrupted_run_is_taken_up(place, monkeypatch):
+    monkeypatch.setattr(run_acts, "RECOVERED", 2)
+
+    async def main():
+        async with Engine.open(**place) as engine:
+            agents = Agents(engine)
+            for index in range(7):
+                await engine.start(blueprint([step("gate" if index % 2 else "hang")]))
+            await agents.started.wait()
+        async with Engine.open(**place, recover="none") as engine:
+            again = Agents(engine, without="hang")
+            await engine.recover_all()
+            assert (len(engine.drivers), len(engine.unrecovered)) == (3, 4)
+            again.release.set()
+
+    run(main())
+
+
+def test_lists_are_pages():
+    async def test(engine, *_):
+        for limit in (0, -1, 10_001):
+            with pytest.raises(LimitExceeded):
+                await engine.list_runs(limit=limit)
+        for limit in (0, -1, 5_001):
+            with pytest.raises(LimitExceeded):
+                await engine.events(limit=limit)
+
+    with_engine(test)
 
 
 def test_a_run_taken_up_after_its_launcher_was_revoked_is_cancelled(place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 import pytest
@@ -11,10 +12,13 @@ from engines import Agents, blueprint, step
 from skep import Engine
 from skep.core import events as ev
 from skep.core.authority import ACTS
-from skep.core.tokens import CapToken, decode_token, encode_token, handle_digest, sign
+from skep.core.tokens import CapToken, decode_token, encode_token, handle_digest, is_handle, sign
+from skep.engine import subscriptions
 from skep.engine.keys import fresh_ring
 from skep.engine.tokens import VERIFIED
 from skep.errors import (
+    AttemptEnded,
+    AuthorityError,
     BadScope,
     BadSignature,
     BadValue,
@@ -30,9 +34,10 @@ from skep.errors import (
     TokenUsesExhausted,
 )
 from skep.ids import new_nonce
-from skep.limits import DEFAULT_LIMITS
+from skep.limits import DEFAULT_LIMITS, Limits
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
+from skep.workers.python.spawner import InProcSpawner
 
 HOUR = 3_600_000
 
@@ -681,3 +686,164 @@ def test_tokens_in_memory_are_bounded():
         assert len(engine.ledger.state.tokens) == len(office.logs.owned) == 1
 
     with_engine(test, clock=clock, limits=structs.replace(DEFAULT_LIMITS, max_tokens=2))
+
+
+def test_a_token_of_a_log_where_work_goes_on_is_kept():
+    clock = FakeClock()
+
+    async def test(engine, office):
+        Agents(engine)
+        working = await engine.mint_token("p", "operator", ttl=1)
+        task_id = await engine.start_task(working.text, "echo", 1)
+        idle = await engine.mint_token("p", "operator", ttl=1)
+        nonce = office.nonce(working.text)
+        clock.advance(1_000)
+        await engine.mint_token("q", "operator")
+        assert nonce in engine.ledger.state.tokens
+        with pytest.raises(TokenExpired):
+            await engine.poll_task(idle.text, task_id)
+        assert await engine.revoke(working.id) == working.id
+        assert engine.ledger.state.tokens[nonce].revoked
+
+    with_engine(test, clock=clock, limits=Limits(max_tokens=2))
+
+
+def test_tokens_that_a_session_had_before_make_room():
+    async def test(engine, office):
+        await engine.attach("op", "operator")
+        first = (await engine.list_tokens())[0].id
+        [session] = await engine.list_sessions()
+        for _ in range(5):
+            token = await engine.attach("op", "operator", session_id=session.id)
+            await engine.mint_token("p", "operator", ttl=100)
+            await engine.revoke((await engine.list_tokens())[-1].id)
+        engine.verify_token(token, "poll_task")
+        await engine.revoke(first)
+        with pytest.raises(TokenRevoked):
+            engine.verify_token(token, "poll_task")
+
+    with_engine(test, limits=Limits(max_tokens=3))
+
+
+@pytest.mark.parametrize("act", ["list_runs", "rotate_keys", "get_run", "events"])
+def test_nothing_is_let_out_before_the_use_is_durable(tmp_path, act):
+    async def main():
+        async with Engine.open(f"sqlite:///{tmp_path}/s.db") as engine:
+            Agents(engine)
+            handle = await engine.start(blueprint([step("echo")]))
+            await handle.result()
+            role = "operator" if act == "rotate_keys" else "observer"
+            token = (await engine.mint_token("bob", role, max_uses=1)).text
+            await getattr(engine, act)(*[handle.id] * (act == "get_run"), token=token)
+            assert engine.journal.durable >= engine.ledger.last_seq
+
+    run(main())
+
+
+def test_a_payload_is_let_out_when_what_is_in_it_is_durable(tmp_path):
+    async def main():
+        async with Engine.open(f"sqlite:///{tmp_path}/s.db") as engine:
+            agents = Agents(engine)
+            await engine.start(blueprint([step("hang")]))
+            await agents.started.wait()
+            [task] = engine.ledger.state.tasks.values()
+            token = engine.dispatcher.tokens.worker_token(task)
+            told = asyncio.ensure_future(engine.inject_directive(None, task.id, "faster"))
+            while not task.directives:
+                await asyncio.sleep(0)
+            assert (await engine.fetch_worker_payload(token, task.id)).directives == ("faster",)
+            assert engine.journal.durable >= engine.ledger.last_seq
+            await told
+
+    run(main())
+
+
+# -- handles of workers that pull ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pulls", [True, False])
+def test_a_worker_that_pulls_is_given_a_handle(monkeypatch, pulls):
+    monkeypatch.setattr(InProcSpawner, "pulls", pulls, raising=False)
+
+    async def test(engine, office):
+        agents = Agents(engine)
+        handle = await engine.start(
+            blueprint([step("boom", retry={"max_attempts": 2}, out="$.x"), step("hang")])
+        )
+        await handle.wait()
+        operator = await engine.attach("op", "operator")
+        handle = await engine.start(blueprint([step("hang")]))
+        started = await engine.start_task(operator, "hang", 1)
+        dispatched = asyncio.ensure_future(engine.dispatch_attempt(operator, started))
+        while sum(agents.calls.values()) < 4:
+            await asyncio.sleep(0)
+        for task in list(engine.ledger.state.tasks.values()):
+            if not pulls:
+                with pytest.raises(AttemptEnded, match="not given a handle"):
+                    await engine.mint_worker_token(operator, task.id, handle=True)
+                continue
+            text = await engine.mint_worker_token(operator, task.id, handle=True)
+            assert is_handle(text)
+            assert await engine.fetch_prompt(text, task.id)
+            await engine.cancel_task(operator, task.id)
+            with pytest.raises(TokenNotFound):
+                office.check(text, "fetch_prompt", task.id)
+        attempts = [
+            found.event for found in await engine.events() if isinstance(found.event, ev.TaskAttemptStarted)
+        ]
+        assert len(attempts) == 4
+        assert len({event.handle for event in attempts}) == (4 if pulls else 1)
+        dispatched.cancel()
+
+    with_engine(test)
+
+
+# -- who follows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "detached", "revoked elsewhere"])
+@pytest.mark.parametrize("act", ["run_events", "subscribe"])
+def test_a_follow_ends_with_its_token(monkeypatch, place, act, how):
+    monkeypatch.setattr(subscriptions, "CHECK_SECONDS", 0.05)
+    clock = FakeClock()
+    options = {**place, "clock": clock}
+
+    async def main():
+        async with Engine.open(**options) as engine, Engine.open(**options, recover="none") as other:
+            agents = Agents(engine)
+            handle = await engine.start(blueprint([step("gate"), step("echo")]))
+            await agents.started.wait()
+            maker = other if how == "revoked elsewhere" else engine
+            uses = None if maker is other else 2 if how == "detached" else 1
+            token = await maker.attach("eye", "observer", ttl=100, max_uses=uses)
+            await engine.dispatcher.tokens.known(token)
+            name = (await engine.list_tokens())[0].id
+            seen = []
+
+            async def follow():
+                follows = (
+                    engine.run_events(handle.id, follow=True, token=token)
+                    if act == "run_events"
+                    else engine.subscribe(handle.id, token=token)
+                )
+                async for event in follows:
+                    seen.append(event)  # noqa: PERF401 - seen while it goes on
+
+            following = asyncio.ensure_future(follow())
+            await asyncio.sleep(0)
+            before = 3 if act == "run_events" else 0
+            while len(seen) < before:
+                await asyncio.sleep(0)
+            if how == "expired":
+                clock.advance(100_000)
+            elif how == "detached":
+                await engine.detach(token)
+            else:
+                await maker.revoke(name)
+            with pytest.raises(AuthorityError):
+                await following
+            agents.release.set()
+            await handle.result()
+            assert len(seen) == before
+
+    run(main())

@@ -27,6 +27,11 @@ class Launchers:
         self._drivers = drivers
         self._work = work
         self._after = 0
+        self._new: set[str] = set()
+
+    def watch(self, driver: RunDriver) -> None:
+        """A run is this engine's from here on. What it was launched with may have been revoked just before."""
+        self._new.update(driver.launchers)
 
     def revoked(self, session_id: str) -> None:
         """The token of this session has ended: so do the runs and the claims of work that descend from it."""
@@ -36,7 +41,12 @@ class Launchers:
                 driver.cancel(REASON)
 
     async def look(self) -> None:
-        """See what others have revoked since the last look."""
+        """See what others have revoked since the last look, and before what was taken up since then."""
+        self._new.update(self._work.take_new())
+        for session_id in tuple(self._new):
+            if await any_revoked(self._journal, (session_id,)):
+                self.revoked(session_id)
+            self._new.discard(session_id)
         if not self._work.has_claims and not any(driver.launchers for driver in self._drivers.values()):
             return
         while page := await self._journal.list_entries("revoked", after=self._after):

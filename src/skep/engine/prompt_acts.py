@@ -102,4 +102,6 @@ class PromptActs(TaskGuard):
         job = self.find_job(task)
         if job is None:
             raise AttemptEnded(f"task {task_id} has no live attempt")
-        return WorkerPayload.of(await self.dispatcher.given(job))
+        payload = WorkerPayload.of(await self.dispatcher.given(job))
+        await self.ledger.flushed()
+        return payload

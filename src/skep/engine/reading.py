@@ -9,13 +9,15 @@ from typing import Any
 
 from skep.core import events as ev
 from skep.engine.info import ENDED, RunInfo
-from skep.engine.subscriptions import Subscriptions
+from skep.engine.subscriptions import Check, Subscriptions
 from skep.engine.views import EventView, show_stream
 from skep.errors import RunNotFound
 from skep.journal.base import Journal, RunSummary, StreamItem, Watch
 
 PAGE = 1_000
 """Events read at once."""
+LOOKS_A_SECOND = 4
+"""How often commits of other processes are looked for."""
 LIVE_STREAM = 256
 """Live stream items that wait for a slow reader; the oldest go first."""
 
@@ -65,10 +67,12 @@ async def run_events(
     after: int = 0,
     follow: bool,
     streams: bool,
+    check: Check | None = None,
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The events of a run with version > `after`; with `follow` until it has ended, with `streams` the live lane too.
 
-    It reads the journal whenever that has grown, so it sees only what is durable and can never lag.
+    It reads the journal whenever that has grown, so it sees only what is durable and can never lag. `check` is asked
+    before each look, at least once a second: what it raises ends the reading.
     """
     log = f"run:{run_id}"
     view = await _view_from(journal, log, after)
@@ -83,6 +87,8 @@ async def run_events(
     stop = subscriptions.listen_stream(log, take) if streams else None
     try:
         while True:
+            if check is not None:
+                await check()
             waker.clear()
             ended = not follow or await _has_ended(journal, run_id)
             page = await journal.read(log, after, PAGE)
@@ -94,7 +100,7 @@ async def run_events(
             if not page and ended:
                 return
             if not page:
-                await _grown(waker, watch)
+                await _grown(waker, watch, LOOKS_A_SECOND if check is not None else None)
     finally:
         subscriptions.unwatch(log, waker)
         if stop is not None:
@@ -120,11 +126,12 @@ async def _has_ended(journal: Journal, run_id: str) -> bool:
     return row.status in ENDED
 
 
-async def _grown(waker: asyncio.Event, watch: Watch) -> None:
-    """Wait for news: our own commits wake us, those of another process are looked for."""
-    while not waker.is_set():
+async def _grown(waker: asyncio.Event, watch: Watch, looks: int | None) -> None:
+    """Wait for news: our own commits wake us, those of another process are looked for, `looks` times at most."""
+    while not waker.is_set() and looks != 0:
+        looks = looks - 1 if looks is not None else None
         try:
-            async with asyncio.timeout(0.25):
+            async with asyncio.timeout(1 / LOOKS_A_SECOND):
                 await waker.wait()
         except TimeoutError:
             if await watch.changed():

@@ -28,6 +28,7 @@ from skep.engine.launchers import Launchers, refusal
 from skep.engine.reading import find_run, read_run, run_events
 from skep.engine.recovery import recover
 from skep.engine.run import RunDriver
+from skep.engine.subscriptions import CHECK_SECONDS
 from skep.errors import (
     EngineError,
     InvalidTransition,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from skep.core.tokens import TokenRecord
     from skep.engine.inbox import InboxPump
     from skep.engine.questions import Questions
-    from skep.engine.subscriptions import Subscription, Subscriptions
+    from skep.engine.subscriptions import Check, Subscription, Subscriptions
     from skep.engine.tokens import Bearer
     from skep.journal.base import Journal, Recorded, RunSummary
 
@@ -53,6 +54,12 @@ log = logging.getLogger("skep.engine")
 
 MAX_TIMEOUT = 10 * 365 * 24 * 3600.0
 """Seconds that a run may be given."""
+MAX_RUNS = 10_000
+"""Runs of one list."""
+MAX_EVENTS = 5_000
+"""Events of one page."""
+RECOVERED = 1_000
+"""Interrupted runs that are listed at once."""
 
 
 class RunActs(Guarded):
@@ -211,8 +218,10 @@ class RunActs(Guarded):
         """
         await self.admit(token, "recover_all")
         await self.dispatcher.tokens.logs.clear_all()
-        for row in await self.journal.list_runs(limit=self.limits.max_open_tasks, open_only=True):
-            if row.interrupted and row.run_id not in self.drivers:
+        tried: set[str] = set()
+        while rows := await self._interrupted(tried):
+            for row in rows:
+                tried.add(row.run_id)
                 await self._try_to_resume(row.run_id)
 
     async def get_run(self, run_id: str, *, token: Bearer | None = None) -> RunInfo:
@@ -227,7 +236,12 @@ class RunActs(Guarded):
     async def list_runs(
         self, *, limit: int = 100, prefix: str = "", token: Bearer | None = None
     ) -> list[RunInfo]:
-        """Runs of the store that the bearer may read, newest first, without their results."""
+        """Runs of the store that the bearer may read, newest first, without their results; up to 10,000.
+
+        Raises:
+            LimitExceeded: more, or less than one.
+        """
+        _check_limit(limit, MAX_RUNS, "list_runs")
         record = await self.admit(token, "list_runs")
         rows = await self._rows(record, limit, prefix)
         return [RunInfo.from_summary(row) for row in rows]
@@ -243,29 +257,47 @@ class RunActs(Guarded):
     ) -> AsyncIterator[dict[str, Any]]:
         """The events of any run in the store, by its whole id; `follow` waits for more until it has ended.
 
-        What the token does not allow is raised when the first event is asked for.
+        What the token does not allow is raised when the first event is asked for, and its end when it comes.
         """
+        check = self._still(token, "run_events") if token is not None else None
         found = run_events(
-            self.journal, self.subscriptions, run_id, after=after, follow=follow, streams=streams
+            self.journal,
+            self.subscriptions,
+            run_id,
+            after=after,
+            follow=follow,
+            streams=streams,
+            check=check,
         )
-        return found if token is None else self._admitted(found, run_id, token)
+        return found if token is None or check is None else self._admitted(found, run_id, token, check)
 
     # -- events --------------------------------------------------------------------------------
 
     def subscribe(self, run_id: str | None = None, *, token: Bearer | None = None) -> Subscription:
         """Durable events of one run or of all, from now on, behind a queue of `subscriber_queue`.
 
+        The subscription ends with the token.
+
         Raises:
             AuthorityError: the token does not allow it, or was never shown to this process.
         """
+        check: Check | None = None
         if token is not None:
             self.dispatcher.tokens.check(token, "subscribe", run=run_id)
-        return self.subscriptions.subscribe(f"run:{run_id}" if run_id is not None else None)
+            check = self._still(token, "subscribe")
+        return self.subscriptions.subscribe(f"run:{run_id}" if run_id is not None else None, check)
 
     async def events(
         self, *, after: int = 0, limit: int = 1_000, token: Bearer | None = None
     ) -> list[Recorded]:
-        """Durable events of the whole store after a position, oldest first."""
+        """Durable events of the whole store after a position, oldest first.
+
+        About `limit` of them, up to 5,000: what was committed together is given together.
+
+        Raises:
+            LimitExceeded: more, or less than one.
+        """
+        _check_limit(limit, MAX_EVENTS, "events")
         await self.admit(token, "events")
         return await self.journal.read_all(after, limit)
 
@@ -290,6 +322,7 @@ class RunActs(Guarded):
     def adopt(self, driver: RunDriver) -> None:
         """This engine owns the run from here on."""
         self.drivers[driver.run_id] = driver
+        self.launchers.watch(driver)
         driver.finished.add_done_callback(lambda _: self._run_ended(driver))
         self.inbox.start()
 
@@ -308,6 +341,11 @@ class RunActs(Guarded):
         self.ledger.forget(f"run:{run_id}")
 
     # -- inside --------------------------------------------------------------------------------
+
+    async def _interrupted(self, tried: set[str]) -> list[RunSummary]:
+        """Some more runs that nobody owns: those that were taken up are not among them any longer."""
+        rows = await self.journal.list_runs(limit=len(tried) + RECOVERED, status="interrupted")
+        return [row for row in rows if row.run_id not in tried and row.run_id not in self.drivers]
 
     async def _find(self, token: Bearer | None, act: str, run_id: str) -> RunSummary:
         """The run that is called so, if the bearer may do this to it; scopes name runs by their whole ids."""
@@ -328,12 +366,27 @@ class RunActs(Guarded):
         return [row for row in rows if permits(record, act, {"run": row.run_id})][:limit]
 
     async def _admitted(
-        self, found: AsyncGenerator[dict[str, Any], None], run_id: str, token: Bearer
+        self, found: AsyncGenerator[dict[str, Any], None], run_id: str, token: Bearer, check: Check
     ) -> AsyncIterator[dict[str, Any]]:
         await self.admit(token, "run_events", run=run_id)
         async with contextlib.aclosing(found):
             async for event in found:
+                await check()
                 yield event
+
+    def _still(self, token: Bearer, act: str) -> Check:
+        """Asks whether a bearer that was let in may still do this; it spends nothing."""
+        loop, spent, due = asyncio.get_running_loop(), self.ledger.last_seq, 0.0
+
+        async def check() -> None:
+            nonlocal due
+            if loop.time() >= due:
+                due = loop.time() + CHECK_SECONDS
+                await self.journal.flushed(spent)
+                await self.dispatcher.tokens.known(token)
+            self.dispatcher.tokens.vet(token, act)
+
+        return check
 
     async def _try_to_resume(self, run_id: str) -> None:
         try:
@@ -363,3 +416,8 @@ class RunActs(Guarded):
         """Give a lease back. Where the journal has failed, which was told already, it ends with the process."""
         with contextlib.suppress(JournalFailed):
             await self.journal.release(name)
+
+
+def _check_limit(limit: int, most: int, where: str) -> None:
+    if not 0 < limit <= most:
+        raise LimitExceeded("limit", most, where=where, fix="ask for a page")

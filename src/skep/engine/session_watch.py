@@ -35,7 +35,8 @@ class SessionWatch:
     def heard(self, session: SessionState) -> bool:
         """A heartbeat has come in; whether it is one to be recorded."""
         now = self._ledger.now()
-        self._heard[session.id] = now
+        if session.id in self._heard:
+            self._heard[session.id] = now  # its own process listens for all others
         if session.heartbeats:
             return now - session.last_seen >= self._ledger.limits.heartbeat_interval * 1000
         return True

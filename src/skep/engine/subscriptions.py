@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import groupby
 
 from skep.errors import Lagged
 from skep.journal.base import Durable, Recorded, StreamItem
 
 StreamListener = Callable[[StreamItem], None]
+Check = Callable[[], Awaitable[object]]
+"""Raises when who listens may do so no longer."""
+CHECK_SECONDS = 1.0
+"""How often that is asked while there is nothing to be heard."""
 
 
 class Subscription:
@@ -18,10 +22,14 @@ class Subscription:
 
     Raises:
         Lagged: its queue ran over; `position` says where to read on.
+        AuthorityError: the token that it was opened with has ended.
     """
 
-    def __init__(self, log: str | None, size: int, close: Callable[[Subscription], None]) -> None:
+    def __init__(
+        self, log: str | None, size: int, close: Callable[[Subscription], None], check: Check | None
+    ) -> None:
         self.log = log
+        self._check = check
         self._size = size
         self._queue: deque[Recorded] = deque()
         self._wake: asyncio.Event = asyncio.Event()
@@ -58,7 +66,8 @@ class Subscription:
             if self._closed:
                 raise StopAsyncIteration
             self._wake.clear()
-            await self._wake.wait()
+            await self._news()
+        await self._checked()
         recorded = self._queue.popleft()
         self._position = recorded.position
         return recorded
@@ -67,6 +76,25 @@ class Subscription:
         """Stop listening; may be called twice."""
         self._close(self)
         self.end()
+
+    async def _news(self) -> None:
+        if self._check is None:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            await self._checked()
+
+    async def _checked(self) -> None:
+        if self._check is None:
+            return
+        try:
+            await self._check()
+        except BaseException:
+            self.close()
+            raise
 
 
 class Subscriptions:
@@ -78,9 +106,9 @@ class Subscriptions:
         self._wakers: dict[str, set[asyncio.Event]] = {}
         self._streams: dict[str, list[StreamListener]] = {}
 
-    def subscribe(self, log: str | None = None) -> Subscription:
-        """Events from now on, of one log or of all."""
-        subscription = Subscription(log, self._size, self._subscribers.discard)
+    def subscribe(self, log: str | None = None, check: Check | None = None) -> Subscription:
+        """Events from now on, of one log or of all; `check` is asked before each of them, and each second."""
+        subscription = Subscription(log, self._size, self._subscribers.discard, check)
         self._subscribers.add(subscription)
         return subscription
 

@@ -42,6 +42,7 @@ class Work:
         self.channel_of: Callable[[TaskState], Channel]
         self._leases: dict[str, TimerHandle | None] = {}
         """Timers of the items whose attempts wait here; null while nobody holds one."""
+        self._new: set[str] = set()
 
     # -- the attempt's side --------------------------------------------------------------------
 
@@ -126,6 +127,7 @@ class Work:
             request=request,
         )
         self.commit(item.log, (event,))
+        self._new.update(sessions)
         assert item.claim is not None  # noqa: S101 - just claimed
         return item.claim
 
@@ -170,6 +172,11 @@ class Work:
         """Whether somebody holds an item by a token that may be revoked."""
         items = map(self._ledger.state.questions.get, self._leases)
         return any(item is not None and item.claim is not None and item.claim.sessions for item in items)
+
+    def take_new(self) -> set[str]:
+        """The sessions of the claims since the last call: their tokens may have been revoked just before."""
+        new, self._new = self._new, set()
+        return new
 
     def revoked(self, session_id: str) -> None:
         """The token of this session has ended: so do the claims that were made with it, and their handles."""
