@@ -94,7 +94,8 @@ def suspended(skep, *words):
     """Run a Blueprint until it is suspended; its id."""
     done = skep("run", *words, "--json")
     found = json.loads(done.stdout)
-    assert (done.returncode, found["status"], done.stderr) == (4, "suspended", "")
+    assert (done.returncode, found["status"]) == (4, "suspended")
+    assert done.stderr.splitlines()[-1] == f"then: skep resume {found['run_id']}"
     return found["run_id"]
 
 
@@ -130,6 +131,8 @@ def test_a_machine_gets_one_object_and_finds_the_keys_by_itself(skep):
             }
         ]
     }
+    told = skep("resume", run, "--json").stderr
+    assert f"  skep answer {found['questions'][0]['key']} VALUE" in told.splitlines()
     assert skep.json("show", run)["status"] == skep.json("ps")["runs"][0]["status"] == "suspended"
     shown = skep("show", run).stdout
     assert f"skep answer {found['questions'][0]['key']} VALUE" in shown
@@ -150,7 +153,7 @@ def test_an_answer_is_kept_for_the_next_owner_and_resume_goes_on_with_it(skep):
     assert said.stdout.startswith(f"kept: no process works on {run} now")
     again = skep("answer", key, "false")
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "waits for the run's next owner" in again.stderr
+    assert "has an answer that waits" in again.stderr
     done = skep.json("resume", run)
     assert (done["status"], done["result"]["ship"]) == ("done", True)
     late = skep("answer", key, "false")

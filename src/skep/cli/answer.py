@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skep.cli.bearer import TokenFile, held_token
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
@@ -33,16 +33,22 @@ def answer(
 
     with reported(as_json):
         given = read_value(value, "answer")
-        delivered = asyncio.run(_answer(store, held_token(token_file), key, given))
+        delivered = asyncio.run(_answer(store, held_tokens(token_file), key, given))
         run_id = delivered.log.removeprefix("run:")
         say_delivered({"key": key}, delivered, f"{key} is answered", run_id, store, as_json=as_json)
 
 
-async def _answer(store: str | None, token: str | None, key: str, value: Any) -> Delivered:
+async def _answer(store: str | None, held: Held, key: str, value: Any) -> Delivered:
+    from skep.cli.commands import command
     from skep.cli.store import open_engine
+    from skep.errors import WorkHeld
 
+    token = held.token("resume")
     async with open_engine(store) as engine:
-        return await engine.resume(token, key, value)
+        try:
+            return await engine.resume(token, key, value)
+        except WorkHeld as error:
+            raise WorkHeld(error.what, fix=command(store, "operator", "SEAT", "--takeover", key)) from error
 
 
 def say_delivered(

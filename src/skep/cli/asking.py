@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from skep.cli.commands import answering
 from skep.cli.inputs import parse_value
-from skep.cli.questions import SHOWN
+from skep.cli.questions import SHOWN, told_to
 from skep.cli.terminal import read_line
 from skep.cli.text import addressed, in_short, visible
 from skep.cli.view.model import ANSWERED, ASKED
 from skep.errors import (
     AnswerRefused,
+    AuthorityError,
     BadValue,
     LimitExceeded,
-    MayNotAnswer,
     QuestionClosed,
     ResumeKeyNotFound,
 )
 
 if TYPE_CHECKING:
+    from skep.cli.bearer import Held
     from skep.cli.view.audience import Audience
     from skep.engine.engine import Engine
     from skep.engine.info import RunInfo
@@ -37,13 +38,21 @@ class Asking:
     """Asks the person at the terminal; `over` is done when the run has ended."""
 
     def __init__(
-        self, engine: Engine, run_id: str, store: str | None, over: asyncio.Future[RunInfo], watcher: Audience
+        self,
+        engine: Engine,
+        run_id: str,
+        store: str | None,
+        over: asyncio.Future[RunInfo],
+        watcher: Audience,
+        *,
+        held: Held,
     ) -> None:
         self._engine = engine
         self._run_id = run_id
         self._store = store
         self._over = over
         self._watcher = watcher
+        self._held = held
         self._left: set[str] = set()
         """Keys of questions that are not, or no longer, asked here."""
         self._put: tuple[str, asyncio.Future[str]] | None = None
@@ -74,7 +83,7 @@ class Asking:
 
     async def _fresh(self) -> list[OpenQuestion]:
         """What can be asked here now, behind the first of what is for others and was not named yet."""
-        found = await self._engine.list_questions(run_id=self._run_id)
+        found = await told_to(self._held, self._engine, self._run_id)
         fresh = [question for question in found if question.key not in self._left]
         others = [question for question in fresh if _is_for_others(question)]
         self._left.update(question.key for question in others)
@@ -110,8 +119,8 @@ class Asking:
     async def _answer(self, key: str, line: str) -> bool:
         """Whether the question has ended; a refused answer leaves it open."""
         try:
-            await self._engine.resume(None, key, parse_value(line, "answer"))
-        except (QuestionClosed, ResumeKeyNotFound, MayNotAnswer) as error:
+            await self._engine.resume(self._held.token("resume"), key, parse_value(line, "answer"))
+        except (QuestionClosed, ResumeKeyNotFound, AuthorityError) as error:
             _write(visible(str(error), 500))
             self._left.add(key)
         except (AnswerRefused, BadValue, LimitExceeded) as error:

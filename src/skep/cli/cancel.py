@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skep.cli.answer import say_delivered
-from skep.cli.bearer import TokenFile, held_token
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, RunId, Store
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ def cancel(
     from skep.cli.report import reported
 
     with reported(as_json):
-        name, delivered = asyncio.run(_cancel(store, held_token(token_file), run_id))
+        name, delivered = asyncio.run(_cancel(store, held_tokens(token_file), run_id))
         say_delivered({}, delivered, f"{name} is being cancelled", name, store, as_json=as_json)
 
 
-async def _cancel(store: str | None, token: str | None, run_id: str) -> tuple[str, Delivered]:
+async def _cancel(store: str | None, held: Held, run_id: str) -> tuple[str, Delivered]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
         name = (await engine.get_run(run_id)).run_id
-        return name, await engine.cancel_run(token, name)
+        return name, await engine.cancel_run(held.token("cancel_run"), name)

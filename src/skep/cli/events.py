@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import RunId, Store
 from skep.cli.text import visible
 
@@ -18,21 +19,24 @@ _HEAD = frozenset(("log", "version", "position", "at", "kind", "run_id", "task_i
 _LAST = frozenset(("task_pass", "task_blocked", "task_timeout", "task_cancelled"))
 
 
-def events(run_id: RunId, *, store: Store = None, as_json: Json = False) -> None:
+def events(
+    run_id: RunId, *, token_file: TokenFile = None, store: Store = None, as_json: Json = False
+) -> None:
     """Print a run's record, one event a line."""
     import asyncio
 
-    asyncio.run(_print(run_id, store, as_json))
+    asyncio.run(_print(run_id, store, held_tokens(token_file), as_json))
 
 
-async def _print(run_id: str, store: str | None, as_json: bool) -> None:
+async def _print(run_id: str, store: str | None, held: Held, as_json: bool) -> None:
     from skep.cli.json_out import json_text
     from skep.cli.store import open_engine
 
     names: dict[str, str] = {}
+    token = held.token("run_events")
     async with open_engine(store) as engine:
         info = await engine.get_run(run_id)
-        async for event in engine.run_events(info.run_id):
+        async for event in engine.run_events(info.run_id, token=token):
             sys.stdout.write((json_text(event) if as_json else _line(event, names)) + "\n")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from skep.cli import exits
 from skep.cli.json_out import print_json
+from skep.cli.questions import told_to
 from skep.cli.reader import stdout_failed
 from skep.cli.report import print_run, print_suspended
 from skep.cli.terminal import is_interactive
@@ -16,6 +17,7 @@ from skep.cli.view.audience import Audience, audience
 
 if TYPE_CHECKING:
     from skep.cli.asking import Asking
+    from skep.cli.bearer import Held
     from skep.cli.interrupts import Interrupts
     from skep.engine.engine import Engine
     from skep.engine.handle import RunHandle
@@ -26,10 +28,14 @@ if TYPE_CHECKING:
 class Following:
     """One run, its watcher and, at a terminal, who is asked its questions."""
 
-    def __init__(self, engine: Engine, handle: RunHandle, store: str | None) -> None:
+    def __init__(
+        self, engine: Engine, handle: RunHandle, store: str | None, held: Held, *, wait: bool = False
+    ) -> None:
         self._engine = engine
         self._handle = handle
         self._store = store
+        self._held = held
+        self._wait = wait
         self._over = asyncio.ensure_future(handle.wait())
         self._watcher: Audience | None = None
         self._asking: Asking | None = None
@@ -47,9 +53,11 @@ class Following:
             if watcher is not None and not as_json and is_interactive():
                 from skep.cli.asking import Asking
 
-                self._asking = Asking(self._engine, self._handle.id, self._store, self._over, watcher)
+                self._asking = Asking(
+                    self._engine, self._handle.id, self._store, self._over, watcher, held=self._held
+                )
             interrupts.attach(self._handle, watcher)
-            info = await self._until_rest()
+            info = await self._until_rest(as_json=as_json)
             if info.status == "suspended" and watcher is not None:
                 async for item in self._engine.run_events(info.run_id, after=self._seen):
                     watcher.take(item)
@@ -60,7 +68,7 @@ class Following:
             stdout_failed(error)
         return exits.of_status(info.status)
 
-    async def _until_rest(self) -> RunInfo:
+    async def _until_rest(self, *, as_json: bool) -> RunInfo:
         """The run when it has ended, or is suspended with nobody here to ask."""
         pump = asyncio.ensure_future(self._pump()) if self._watcher is not None else None
         try:
@@ -68,7 +76,9 @@ class Following:
                 await self._news()
                 moved = self._asking is not None and await self._asking.put_all()
                 if not moved and not self._over.done() and (info := await self._suspended()) is not None:
-                    return info
+                    if not self._wait:
+                        return info
+                    await self._outwait(info, as_json=as_json)
             info = await self._over
             if pump is not None:
                 await pump
@@ -87,6 +97,17 @@ class Following:
         for one in waiting:
             await _end(one)
 
+    async def _outwait(self, info: RunInfo, *, as_json: bool) -> None:
+        """Say what a suspended run waits for, and wait until it has ended or there is somebody to be asked."""
+        with contextlib.nullcontext() if self._watcher is None else self._watcher.paused():
+            await self._tell_suspended(info, as_json=as_json)
+        if self._asking is None:
+            await asyncio.wait({self._over})
+            return
+        news = asyncio.ensure_future(self._asking.news.wait())
+        await asyncio.wait({self._over, news}, return_when=asyncio.FIRST_COMPLETED)
+        await _end(news)
+
     async def _suspended(self) -> RunInfo | None:
         """The run as it is recorded, if that is suspended."""
         await self._engine.ledger.flushed()
@@ -102,13 +123,18 @@ class Following:
                 self._asking.take(item)
 
     async def _tell(self, info: RunInfo, *, as_json: bool) -> None:
+        if info.status == "suspended":
+            await self._tell_suspended(info, as_json=as_json)
         if as_json:
             print_json(info.to_dict())
-        elif info.status == "suspended":
-            found = await self._engine.list_questions(run_id=info.run_id)
-            print_suspended(info.run_id, found, self._handle.awaited_signals(), self._store)
-        else:
+        elif info.status != "suspended":
             print_run(info)
+
+    async def _tell_suspended(self, info: RunInfo, *, as_json: bool) -> None:
+        found = await told_to(self._held, self._engine, info.run_id)
+        stream = sys.stderr if as_json else sys.stdout
+        signals = self._handle.awaited_signals()
+        print_suspended(stream, info.run_id, found, signals, self._store, waits=self._wait)
 
 
 async def _end(task: asyncio.Future[Any]) -> None:

@@ -13,4 +13,7 @@ Store = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Stay until the run has ended, also while it waits for an answer.")
+]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that is unique.")]

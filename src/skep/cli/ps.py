@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 from skep.cli.text import duration, visible
 
@@ -25,6 +26,7 @@ COLORS = {
 
 def ps(
     *,
+    token_file: TokenFile = None,
     store: Store = None,
     as_json: Json = False,
     limit: Annotated[int, typer.Option(help="How many runs at most.", min=1, max=10_000)] = 100,
@@ -32,7 +34,7 @@ def ps(
     """List runs, newest first."""
     import asyncio
 
-    runs = asyncio.run(_list(store, limit))
+    runs = asyncio.run(_list(store, held_tokens(token_file), limit))
     if as_json:
         from skep.cli.json_out import print_json
 
@@ -45,11 +47,11 @@ def ps(
             typer.echo(_line(info, time.time() * 1000))
 
 
-async def _list(store: str | None, limit: int) -> list[RunInfo]:
+async def _list(store: str | None, held: Held, limit: int) -> list[RunInfo]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
-        return await engine.list_runs(limit=limit)
+        return await engine.list_runs(limit=limit, token=held.token("list_runs"))
 
 
 def _row(info: RunInfo) -> dict[str, Any]:

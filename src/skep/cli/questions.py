@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skep.cli.bearer import TokenFile, held_token
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 from skep.cli.text import addressed, duration, in_short, names_of, visible
 
 if TYPE_CHECKING:
+    from skep.engine.engine import Engine
     from skep.engine.question_acts import OpenQuestion
 
 SHOWN = 20
@@ -35,7 +36,7 @@ def questions(
     from skep.cli.report import reported
 
     with reported(as_json):
-        found = asyncio.run(_list(store, held_token(token_file), run))
+        found = asyncio.run(_list(store, held_tokens(token_file), run))
         if as_json:
             print_json({"questions": [_row(question) for question in found]})
         elif not found:
@@ -76,12 +77,22 @@ def told(found: Sequence[OpenQuestion], store: str | None) -> list[str]:
     return lines
 
 
-async def _list(store: str | None, token: str | None, run: str | None) -> list[OpenQuestion]:
+async def _list(store: str | None, held: Held, run: str | None) -> list[OpenQuestion]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
         run_id = (await engine.get_run(run)).run_id if run is not None else None
-        return await engine.list_questions(token, run_id=run_id)
+        return await engine.list_questions(held.token("list_questions", "resume"), run_id=run_id)
+
+
+async def told_to(held: Held, engine: Engine, run_id: str) -> list[OpenQuestion]:
+    """The open questions of a run that its commands name; none where the tokens held do not show them."""
+    from skep.errors import AuthorityError
+
+    try:
+        return await engine.list_questions(held.token("list_questions", "resume"), run_id=run_id)
+    except AuthorityError:
+        return []
 
 
 def _row(question: OpenQuestion) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from skep.cli.json_out import print_json, reserved
 from skep.cli.text import in_short, visible
@@ -66,7 +66,13 @@ def print_run(info: RunInfo) -> None:
 
 
 def print_suspended(
-    run_id: str, questions: Sequence[OpenQuestion], signals: Sequence[str], store: str | None
+    stream: TextIO,
+    run_id: str,
+    questions: Sequence[OpenQuestion],
+    signals: Sequence[str],
+    store: str | None,
+    *,
+    waits: bool,
 ) -> None:
     """What a suspended run waits for, each with the command that gives it, and how to go on."""
     from skep.cli.commands import command
@@ -74,8 +80,14 @@ def print_suspended(
 
     lines = [f"{run_id} is suspended: what is left waits for an answer from outside", *told(questions, store)]
     lines += [command(store, "signal", run_id, name) for name in signals]
-    sys.stdout.write("\n".join((*lines, f"then: {command(store, 'resume', run_id)}")) + "\n")
-    sys.stdout.flush()
+    if waits:
+        lines.append("it goes on here when it comes (Ctrl-C cancels the run)")
+    else:
+        if any(question.what == "work" for question in questions):
+            lines.append(f"a process for whoever holds a token: {command(store, 'resume', run_id, '--wait')}")
+        lines.append(f"then: {command(store, 'resume', run_id)}")
+    stream.write("\n".join(lines) + "\n")
+    stream.flush()
 
 
 def result_lines(result: Any, width: int = VALUE_SHOWN) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skep.cli.options import Json, RunId, Store
+from skep.cli.bearer import Held, TokenFile, held_tokens
+from skep.cli.options import Json, RunId, Store, Wait
 
 if TYPE_CHECKING:
     from skep.cli.report import Report
@@ -12,7 +13,14 @@ if TYPE_CHECKING:
     from skep.flow.nodes import Node
 
 
-def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
+def resume(
+    run_id: RunId,
+    *,
+    wait: Wait = False,
+    token_file: TokenFile = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> int:
     """Go on with an interrupted or suspended run where it was."""
     import asyncio
     import time
@@ -20,10 +28,13 @@ def resume(run_id: RunId, *, store: Store = None, as_json: Json = False) -> int:
     from skep.cli.report import reported
 
     with reported(as_json) as report:
-        return asyncio.run(_resume(run_id, store, report, as_json=as_json, since=time.time_ns() // 1_000_000))
+        since = time.time_ns() // 1_000_000
+        return asyncio.run(_resume(run_id, store, held_tokens(token_file), report, wait=wait, since=since))
 
 
-async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bool, since: int) -> int:
+async def _resume(
+    run_id: str, store: str | None, held: Held, report: Report, *, wait: bool, since: int
+) -> int:
     from skep.cli.follow import Following
     from skep.cli.interrupts import Interrupts
     from skep.cli.store import open_engine
@@ -32,14 +43,14 @@ async def _resume(run_id: str, store: str | None, report: Report, *, as_json: bo
     async with open_engine(store, works=True) as engine:
         with Interrupts(report) as interrupts:
             try:
-                handle = await engine.resume_run(run_id)
+                handle = await engine.resume_run(run_id, token=held.token("resume_run"))
             except InvalidTransition as error:
-                report.ended = await engine.get_run(run_id)
+                report.ended = await engine.get_run(run_id, token=held.token("get_run"))
                 raise InvalidTransition(error.what, fix=f"skep show {report.ended.run_id}") from error
             report.run_id = handle.id
             flow = await flow_of(engine, handle.id)
-            following = Following(engine, handle, store)
-            return await following.follow(flow, interrupts, as_json=as_json, since=since)
+            following = Following(engine, handle, store, held, wait=wait)
+            return await following.follow(flow, interrupts, as_json=report.as_json, since=since)
 
 
 async def flow_of(engine: Engine, run_id: str) -> Node:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from skep.cli.options import Json, Store
+from skep.cli.bearer import Held, TokenFile, held_tokens
+from skep.cli.options import Json, Store, Wait
 
 if TYPE_CHECKING:
     from skep.cli.report import Report
@@ -28,6 +29,8 @@ def run(
     input_json: Annotated[
         str | None, typer.Option("--input-json", metavar="FILE", help="A JSON object as input; - is stdin.")
     ] = None,
+    wait: Wait = False,
+    token_file: TokenFile = None,
     store: Store = None,
     as_json: Json = False,
     timeout: Annotated[
@@ -49,7 +52,8 @@ def run(
     with reported(as_json) as report:
         given = read_input(inputs or [], input_json)
         options = {"work_dir": _folder(work_dir), "durability": durability, "timeout": timeout}
-        return asyncio.run(_run(file, given, store, options, report, as_json=as_json))
+        held = held_tokens(token_file)
+        return asyncio.run(_run(file, given, store, options, report, held=held, wait=wait))
 
 
 async def _run(
@@ -59,7 +63,8 @@ async def _run(
     options: dict[str, Any],
     report: Report,
     *,
-    as_json: bool,
+    held: Held,
+    wait: bool,
 ) -> int:
     from skep.cli.follow import Following
     from skep.cli.interrupts import Interrupts
@@ -69,15 +74,15 @@ async def _run(
 
     loaded = load_blueprint(file)
     async with open_engine(store, works=True) as engine:
-        await _name_interrupted(engine, store)
+        await _name_interrupted(engine, held, store)
         with Interrupts(report, timeout=options["timeout"]) as interrupts:
             try:
-                handle = await engine.start(loaded, given, **options)
+                handle = await engine.start(loaded, given, **options, token=held.token("start"))
             except BlueprintError as error:
                 raise _placed(error, loaded, file) from error
             report.run_id = handle.id
-            following = Following(engine, handle, store)
-            return await following.follow(loaded.blueprint.flow, interrupts, as_json=as_json)
+            following = Following(engine, handle, store, held, wait=wait)
+            return await following.follow(loaded.blueprint.flow, interrupts, as_json=report.as_json)
 
 
 def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:
@@ -91,13 +96,17 @@ def _placed(error: BlueprintError, loaded: Loaded, file: str) -> BlueprintError:
     return as_error(problems, file)
 
 
-async def _name_interrupted(engine: Engine, store: str | None) -> None:
+async def _name_interrupted(engine: Engine, held: Held, store: str | None) -> None:
     import shlex
 
     from skep.cli.store import interrupted_runs
     from skep.cli.text import plural
+    from skep.errors import AuthorityError
 
-    found = await interrupted_runs(engine)
+    try:
+        found = await interrupted_runs(engine, held.token("list_runs"))
+    except AuthorityError:
+        return  # it may start runs, not see others
     if found:
         option = f" --store {shlex.quote(store)}" if store is not None else ""
         names = ", ".join(info.run_id for info in found[:NAMED])

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skep.cli import exits
-from skep.cli.bearer import TokenFile, held_token
+from skep.cli.bearer import TokenFile, held_tokens
+from skep.cli.claiming import Claiming, write
 from skep.cli.options import Store
 from skep.cli.text import in_short, visible
-from skep.errors import (
-    BadValue,
-    ConfigError,
-    InvalidTransition,
-    LimitExceeded,
-    MayNotAnswer,
-    QuestionError,
-    SkepError,
-    WorkHeld,
-)
+from skep.errors import BadValue, ConfigError, LimitExceeded, SkepError
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
@@ -39,25 +30,28 @@ _HINT = f"(JSON, text, or @FILE; {_BLOCK} WHY: it cannot be done; Ctrl-D gives i
 def operator(
     seat: Annotated[str, typer.Argument(metavar="SEAT", help="A seat that a Blueprint declares.")],
     *,
+    takeover: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Begin with this item, whoever holds it.")
+    ] = None,
     token_file: TokenFile = None,
     store: Store = None,
 ) -> int:
     """Take the work of a seat: shows each prompt and reads the answer."""
     from skep.cli.terminal import is_interactive
 
-    token = held_token(token_file)
+    token = held_tokens(token_file).token("claim")
     if not is_interactive():
         raise ConfigError(
             "work is taken at a terminal, and this is none", fix="run it in the foreground of one"
         )
     try:
-        asyncio.run(_serve(seat, token, store))
+        asyncio.run(_serve(seat, token, store, takeover))
     except asyncio.CancelledError:
         return exits.CANCELLED
     return exits.DONE
 
 
-async def _serve(seat: str, token: str | None, store: str | None) -> None:
+async def _serve(seat: str, token: str | None, store: str | None, takeover: str | None) -> None:
     from skep.cli.interrupts import install, leave_when_signalled
     from skep.cli.store import open_engine
 
@@ -70,56 +64,37 @@ async def _serve(seat: str, token: str | None, store: str | None) -> None:
 
     async with open_engine(store) as engine:
         install(leave)
-        await Seat(engine, seat, token).serve()
+        await Seat(engine, seat, token, Claiming(engine, seat, token, store)).serve(takeover)
 
 
 class Seat:
     """One seat, and who sits there."""
 
-    def __init__(self, engine: Engine, name: str, token: str | None) -> None:
+    def __init__(self, engine: Engine, name: str, token: str | None, claiming: Claiming) -> None:
         self._engine = engine
         self._name = name
         self._token = token
+        self._claiming = claiming
         self._left = False
 
-    async def serve(self) -> None:
-        """Take what is offered until the person leaves."""
+    async def serve(self, first: str | None) -> None:
+        """Take what is offered until the person leaves; `first` is taken over before."""
+        if first is not None:
+            await self._work(*await self._claiming.take_over(first))
         watch = self._engine.journal.watch()
         told = False
         while not self._left:
-            if await self._take_one():
+            taken = await self._claiming.take_next()
+            if taken is not None:
+                await self._work(*taken)
                 told = False
             elif await watch.changed():
                 continue
             else:
                 if not told:
-                    _write(f"no work for seat {visible(self._name, 100)}; waiting (Ctrl-C leaves)")
+                    write(f"no work for seat {visible(self._name, 100)}; waiting (Ctrl-C leaves)")
                     told = True
                 await asyncio.sleep(_LOOK)
-
-    async def _take_one(self) -> bool:
-        """Work on the oldest item that can be had; whether there was one."""
-        for item in await self._engine.list_work(self._token, seat=self._name):
-            if item.holder is not None:
-                continue
-            try:
-                claimed = await self._claim(item)
-            except (WorkHeld, QuestionError, InvalidTransition, MayNotAnswer):
-                continue  # somebody was quicker, it has ended, or nobody runs it now
-            await self._work(item, claimed)
-            return True
-        return False
-
-    async def _claim(self, item: WorkItem) -> Claimed:
-        """Claim an item; the owner of the store takes up the run that nobody works on."""
-        try:
-            return await self._engine.claim(self._token, item.key)
-        except InvalidTransition:
-            if self._token is not None or item.run_id is None:
-                raise
-        await self._engine.resume_run(item.run_id)
-        _write(f"{item.run_id} goes on here: no other process works on it")
-        return await self._engine.claim(self._token, item.key)
 
     async def _work(self, item: WorkItem, claimed: Claimed) -> None:
         from skep.cli.terminal import read_line
@@ -131,7 +106,7 @@ class Seat:
                 if line.strip() and await self._deliver(claimed, line):
                     return
             if lost.done():
-                _write(visible(lost.result(), 500))
+                write(visible(lost.result(), 500))
                 return
             self._left = True
             await self._give_back(claimed)
@@ -148,12 +123,12 @@ class Seat:
             value = _value(line) if ok else line.removeprefix(_BLOCK).strip()
             delivered = await self._engine.complete(claimed.handle, claimed.key, value, ok=ok)
         except (BadValue, LimitExceeded, ConfigError) as error:
-            _write(f"refused: {visible(str(error), 500)}")
+            write(f"refused: {visible(str(error), 500)}")
             return False
         except SkepError as error:
-            _write(visible(str(error), 500))
+            write(visible(str(error), 500))
             return True
-        _write("delivered" if delivered.acted else "kept for the run's next owner")
+        write("delivered" if delivered.acted else "kept for the run's next owner")
         return True
 
     async def _hold(self, claimed: Claimed) -> str:
@@ -181,7 +156,7 @@ class Seat:
     async def _give_back(self, claimed: Claimed) -> None:
         with contextlib.suppress(SkepError):  # then it was not ours any more
             await self._engine.release(claimed.handle, claimed.key, claimed.generation)
-        _write(f"{claimed.key} is given back")
+        write(f"{claimed.key} is given back")
 
 
 def _value(line: str) -> Any:
@@ -192,16 +167,11 @@ def _value(line: str) -> Any:
 
 def _show(item: WorkItem) -> None:
     again = f", attempt {item.attempt}" if item.attempt > 1 else ""
-    _write(f"\n{item.key} of {item.run_id}: {visible(str(item.payload.get('agent')), 100)}{again}")
+    write(f"\n{item.key} of {item.run_id}: {visible(str(item.payload.get('agent')), 100)}{again}")
     for name in ("system", "prompt"):
         given = item.payload.get(name)
         if given is not None:
             text = given if isinstance(given, str) else in_short(given, 20_000)
             for line in text.splitlines()[:_LINES]:
-                _write(f"  {visible(line, 2_000)}")
-    _write(f"  {_HINT}")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+                write(f"  {visible(line, 2_000)}")
+    write(f"  {_HINT}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skep.cli.answer import say_delivered
-from skep.cli.bearer import TokenFile, held_token
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, RunId, Store
 
 if TYPE_CHECKING:
@@ -34,15 +34,13 @@ def signal(
 
     with reported(as_json):
         given = None if value is None else read_value(value, "signal")
-        run, delivered = asyncio.run(_signal(store, held_token(token_file), run_id, name, given))
+        run, delivered = asyncio.run(_signal(store, held_tokens(token_file), run_id, name, given))
         say_delivered({}, delivered, f"{run} has the signal {name}", run, store, as_json=as_json)
 
 
-async def _signal(
-    store: str | None, token: str | None, run_id: str, name: str, value: Any
-) -> tuple[str, Delivered]:
+async def _signal(store: str | None, held: Held, run_id: str, name: str, value: Any) -> tuple[str, Delivered]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
         run = (await engine.get_run(run_id)).run_id
-        return run, await engine.signal(token, run, name, value)
+        return run, await engine.signal(held.token("signal"), run, name, value)

@@ -37,6 +37,6 @@ async def open_engine(url: str | None, *, works: bool = False) -> AsyncGenerator
         yield engine
 
 
-async def interrupted_runs(engine: Engine) -> list[RunInfo]:
+async def interrupted_runs(engine: Engine, token: str | None = None) -> list[RunInfo]:
     """Open runs whose owner is gone, newest first."""
-    return [info for info in await engine.list_runs() if info.status == "interrupted"]
+    return [info for info in await engine.list_runs(token=token) if info.status == "interrupted"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 from skep.cli.text import plural, visible
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 SCOPES_SHOWN = 60
 
 
-def list_tokens(*, store: Store = None, as_json: Json = False) -> None:
+def list_tokens(*, token_file: TokenFile = None, store: Store = None, as_json: Json = False) -> None:
     """List the tokens of a store, oldest first."""
     import asyncio
 
     from skep.cli.report import reported
 
     with reported(as_json):
-        tokens = asyncio.run(_list(store))
+        tokens = asyncio.run(_list(store, held_tokens(token_file)))
     if as_json:
         from skep.cli.json_out import print_json
 
@@ -43,6 +44,7 @@ def revoke(
         str, typer.Argument(metavar="ID", help="As `skep token list` shows it, or its nonce's start.")
     ],
     *,
+    token_file: TokenFile = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -52,7 +54,7 @@ def revoke(
     from skep.cli.report import reported
 
     with reported(as_json):
-        gone = asyncio.run(_revoke(store, token))
+        gone = asyncio.run(_revoke(store, held_tokens(token_file), token))
     if as_json:
         from skep.cli.json_out import print_json
 
@@ -66,6 +68,7 @@ def rotate(
     now: Annotated[
         bool, typer.Option("--now", help="Drop the older keys: every token that is out ends at once.")
     ] = False,
+    token_file: TokenFile = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -75,7 +78,7 @@ def rotate(
     from skep.cli.report import reported
 
     with reported(as_json):
-        kept = asyncio.run(_rotate(store, now=now))
+        kept = asyncio.run(_rotate(store, held_tokens(token_file), now=now))
     if as_json:
         from skep.cli.json_out import print_json
 
@@ -89,25 +92,25 @@ def until(expire_at: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(expire_at / 1000))
 
 
-async def _list(store: str | None) -> list[TokenInfo]:
+async def _list(store: str | None, held: Held) -> list[TokenInfo]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
-        return await engine.list_tokens()
+        return await engine.list_tokens(token=held.token("list_tokens"))
 
 
-async def _revoke(store: str | None, which: str) -> str:
+async def _revoke(store: str | None, held: Held, which: str) -> str:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
-        return await engine.revoke(which)
+        return await engine.revoke(which, token=held.token("revoke"))
 
 
-async def _rotate(store: str | None, *, now: bool) -> tuple[str, ...]:
+async def _rotate(store: str | None, held: Held, *, now: bool) -> tuple[str, ...]:
     from skep.cli.store import open_engine
 
     async with open_engine(store) as engine:
-        return await engine.rotate_keys(now=now)
+        return await engine.rotate_keys(now=now, token=held.token("rotate_keys"))
 
 
 def _line(token: TokenInfo) -> str:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from skep.cli.bearer import TOKEN_VARIABLE, Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
     from skep.core.profiles import Grantable
     from skep.engine.token_acts import Minted
-
-TOKEN_VARIABLE = "SKEP_TOKEN"  # noqa: S105 - the variable's name
 
 Scopes = Annotated[
     list[str] | None,
@@ -42,6 +41,7 @@ def mint(
     label: Label = None,
     raw: Raw = False,
     as_json: Json = False,
+    token_file: TokenFile = None,
     store: Store = None,
 ) -> None:
     """Make tokens for a principal, good for an hour unless --ttl says otherwise."""
@@ -53,7 +53,8 @@ def mint(
         raise typer.BadParameter("give --profile or --role, and not both")
     with reported(as_json):
         tokens = _wanted(profile, role, scope or [])
-        made = asyncio.run(_mint(store, principal, tokens, {"ttl": ttl, "max_uses": uses, "label": label}))
+        options = {"ttl": ttl, "max_uses": uses, "label": label}
+        made = asyncio.run(_mint(store, held_tokens(token_file), principal, tokens, options))
         _print(made, raw=raw, as_json=as_json)
 
 
@@ -91,13 +92,15 @@ def _wanted(profile: str | None, role: str | None, scopes: Sequence[str]) -> Seq
 
 
 async def _mint(
-    store: str | None, principal: str, tokens: Sequence[Grantable], options: dict[str, Any]
+    store: str | None, held: Held, principal: str, tokens: Sequence[Grantable], options: dict[str, Any]
 ) -> list[Minted]:
     from skep.cli.store import open_engine
 
+    own = held.token("mint_token")
     async with open_engine(store) as engine:
         return [
-            await engine.mint_token(principal, token.role, scopes=token.scopes, **options) for token in tokens
+            await engine.mint_token(principal, token.role, scopes=token.scopes, token=own, **options)
+            for token in tokens
         ]
 
 
@@ -112,8 +115,11 @@ def _held_token() -> str:
     """The caller's token: never an argument, which every user of the machine may read."""
     from skep.core.tokens import MAX_TOKEN_CHARS
 
-    if held := os.environ.get(TOKEN_VARIABLE):
-        return held.strip()
+    held = os.environ.get(TOKEN_VARIABLE, "").split()
+    if len(held) > 1:
+        raise typer.BadParameter(f"{TOKEN_VARIABLE} holds several tokens: name one to be narrowed")
+    if held:
+        return held[0]
     if sys.stdin.isatty():
         raise typer.BadParameter(f"put the token into {TOKEN_VARIABLE}, or pipe it in")
     return sys.stdin.read(MAX_TOKEN_CHARS + 2).strip()
