@@ -10,8 +10,16 @@ from msgspec import Raw
 from engines import Agents, blueprint, lit, path, step
 from skep import Engine
 from skep.core.outputs import Artifact, Blob, Final, Inline, Partial
-from skep.engine import elsewhere, pump
-from skep.errors import BadValue, InvalidTransition, MayNotAnswer, QuestionClosed, TokenNotFound
+from skep.engine import acts, elsewhere, pump, task_guard
+from skep.errors import (
+    BadValue,
+    InvalidTransition,
+    MayNotAnswer,
+    PollTimeout,
+    QuestionClosed,
+    TaskNotFound,
+    TokenNotFound,
+)
 from skep.limits import Limits
 from skep.testing.aio import run
 
@@ -299,10 +307,62 @@ def test_who_has_taken_an_item_over_may_not_answer_what_was_asked_for_it(url, op
             claim = await owner.claim(first, items[0].key)
             key = await owner.ask(claim.handle, claim.key, "?")
             await owner.takeover(second, claim.key)
-            with pytest.raises(MayNotAnswer, match="ben asked|refused this answer"):
+            with pytest.raises(MayNotAnswer, match=r"ben asked|refused this answer"):
                 await answering.resume(senior, key, "mine")
             await answering.resume(another, key, "theirs")
             assert await owner.await_resume(None, key, 5) == "theirs"
             await handle.cancel()
+
+    run(main())
+
+
+# -- looking -------------------------------------------------------------------------------------
+
+
+def reads(engine, monkeypatch):
+    """How many events each read of the journal gave, from here on."""
+    counted, read = [], engine.journal.read
+
+    async def counting(*args):
+        found = await read(*args)
+        counted.append(len(found))
+        return found
+
+    monkeypatch.setattr(engine.journal, "read", counting)
+    return counted
+
+
+def test_a_task_of_another_process_is_read_on_not_over_and_over(url, options, monkeypatch):
+    monkeypatch.setattr(acts, "LOOK_SECONDS", 0.01)
+
+    async def main():
+        async with Engine.open(url, **options) as owner, Engine.open(url, **options) as other:
+            handle = await owner.start(judged(), {})
+            while not (items := await other.list_work()):
+                await asyncio.sleep(0.005)
+            seen = reads(other, monkeypatch)
+            with pytest.raises(PollTimeout):
+                await other.poll_task(None, items[0].task_id, 0.2, run_id=handle.id)
+            recorded = (await owner.journal.read_last(f"run:{handle.id}")).version
+            assert sum(seen) <= 2 * recorded
+            assert len(seen) > 5
+            await handle.cancel()
+
+    run(main())
+
+
+def test_an_unknown_task_is_looked_for_in_so_many_events_at_most(url, options, monkeypatch):
+    monkeypatch.setattr(task_guard, "LOOKED_EVENTS", 15)
+
+    async def main():
+        async with Engine.open(url, **options) as engine:
+            Agents(engine)
+            for _ in range(6):
+                await (await engine.start(blueprint(step("echo")), {})).result()
+            size = len(await engine.journal.read(f"run:{(await engine.list_runs())[0].run_id}"))
+            seen = reads(engine, monkeypatch)
+            with pytest.raises(TaskNotFound):
+                await engine.read_task_state(None, "T-unknown")
+            assert 15 <= sum(seen) < 15 + size
 
     run(main())

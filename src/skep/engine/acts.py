@@ -16,7 +16,7 @@ from skep.core.outputs import Final, Inline, OutputEvent
 from skep.core.tasks import TaskState
 from skep.core.tokens import TokenRecord
 from skep.engine.asks import seconds
-from skep.engine.history import output_tail
+from skep.engine.history import TaskReader, output_tail
 from skep.engine.performing import Performing
 from skep.engine.question_acts import LOOK_SECONDS
 from skep.engine.replies import Replies
@@ -200,12 +200,14 @@ class Acts(Performing):
         """A task of a run that another process owns, or nobody: its log says what becomes of it."""
         loop = asyncio.get_running_loop()
         due = loop.time() + patience
+        reader = TaskReader(self.ledger.journal, task.log, task.id)
         while not is_at_rest(task):
             left = due - loop.time()
             if left <= 0:
                 raise PollTimeout(f"task {task.id} is {task.status} after {patience} s")
             await asyncio.sleep(min(LOOK_SECONDS, left))
-            task = await self._recorded_task(task.log, task.id) or task
+            await self.ledger.flushed()
+            task = await reader.look() or task
         return task
 
     def _route(self, agent: str, run_id: str | None) -> Route:

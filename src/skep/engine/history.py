@@ -29,14 +29,37 @@ async def recorded_events(
         after = page[-1].version
 
 
+class TaskReader:
+    """One task as its log has it; each look reads on from where the last one ended."""
+
+    def __init__(self, journal: Journal, log: str, task_id: str) -> None:
+        self._journal = journal
+        self._log = log
+        self._task_id = task_id
+        self._state = EngineState()
+        self._task: TaskState | None = None
+        self._over = False
+        self.version = 0
+        """As far as the log has been read."""
+
+    async def look(self) -> TaskState | None:
+        """The task as its events have left it so far, or `None` if the log does not know it."""
+        while not self._over and (page := await self._journal.read(self._log, self.version, PAGE)):
+            for recorded in page:
+                self._take(recorded)
+        return self._task
+
+    def _take(self, recorded: Recorded) -> None:
+        self.version = recorded.version
+        if not self._over and getattr(recorded.event, "task_id", None) == self._task_id:
+            self._state.apply(recorded.event)
+            self._task = self._state.tasks.get(self._task_id) or self._task
+            self._over = isinstance(recorded.event, LAST)
+
+
 async def settled_task(journal: Journal, log: str, task_id: str) -> TaskState | None:
     """The task as its events left it, or `None` if the log does not know it."""
-    state = EngineState()
-    task: TaskState | None = None
-    async for recorded in recorded_events(journal, log, task_id):
-        state.apply(recorded.event)
-        task = state.tasks.get(task_id) or task
-    return task
+    return await TaskReader(journal, log, task_id).look()
 
 
 async def question_asked(journal: Journal, log: str, key: str) -> ev.QuestionAsked | None:

@@ -12,7 +12,7 @@ from skep import values
 from skep.core import steering
 from skep.core.tasks import TaskState
 from skep.engine.guarded import Guarded
-from skep.engine.history import settled_task
+from skep.engine.history import TaskReader, settled_task
 from skep.errors import RunOwned, TaskNotFound
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MAX_ID = 256
 """Characters of the id of a task or a run."""
 LOOKED_RUNS = 100
 """Runs of the store, the newest first, in which a task is looked for when nothing says which is its own."""
+LOOKED_EVENTS = 100_000
+"""When so many events were read for it, no further run is looked into."""
 
 
 class TaskGuard(Guarded):
@@ -91,10 +93,15 @@ class TaskGuard(Guarded):
 
     async def _look_up(self, record: TokenRecord, task_id: str, run_id: str | None) -> TaskState | None:
         await self.ledger.flushed()
+        read = 0
         async for log in self._logs_for(record, run_id):
-            found = await settled_task(self.ledger.journal, log, task_id)
+            reader = TaskReader(self.ledger.journal, log, task_id)
+            found = await reader.look()
             if found is not None:
                 return found
+            read += reader.version
+            if read >= LOOKED_EVENTS:
+                return None
         return None
 
     async def _logs_for(self, record: TokenRecord, run_id: str | None) -> AsyncIterator[str]:
