@@ -159,7 +159,7 @@ class QuestionActs(AskGuard):
         record = await self.admit(token, "signal", run=run_id)
         if not SIGNAL_NAME.fullmatch(name):
             raise BadValue(
-                f"{name!r} is no signal's name", where="signal", fix="use letters, digits and _ . : -"
+                f"{name[:100]!r} is no signal's name", where="signal", fix="use letters, digits and _ . : -"
             )
         data = values.encode(value, self.limits, where="signal")
         if len(data) > self.limits.max_question_bytes:
