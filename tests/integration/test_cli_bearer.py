@@ -56,10 +56,8 @@ COMMANDS = [
 def test_a_token_that_may_nothing_may_nothing(skep, run, words, how):
     token = tokens(skep, "--role", "operator", "--scope", "run:none", "--scope", "verb:set_resource")
     words = [run if word == "RUN" else word for word in words]
-    if how == "file":
-        done = skep(*words, "--token-file", skep.write("token", token))
-    else:
-        done = skep(*words, SKEP_TOKEN=token)
+    held = ["--token-file", skep.write("token", token)] if how == "file" else []
+    done = skep(*words, *held, **({} if held else {"SKEP_TOKEN": token}))
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert done.stderr.startswith(("skep: E-SCOPE ", "skep: E-ROLE "))
     assert [row["status"] for row in skep.json("ps")["runs"]] == ["suspended"]

@@ -358,3 +358,10 @@ def test_a_person_sees_a_table_and_the_command(skep):
     assert lines[-1] == "skep answer KEY VALUE"
     assert list(keys(skep, "--run", two)) == ["really?"]
     assert skep("questions", "--run", "run-none").returncode == 2
+
+
+def test_the_name_of_a_signal_is_not_repeated_at_length(skep):
+    run = suspended(skep, "signal.yaml")
+    refused = skep("signal", run, "n" * 5_000)
+    assert (refused.returncode, "E-VALUE signal: 'nnn" in refused.stderr) == (2, True)
+    assert len(refused.stderr) < 300

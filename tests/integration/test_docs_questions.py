@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from skep.flow.lint import lint
 from skep.flow.load import load_blueprint
 from skep.host import standard_catalog
@@ -31,8 +33,9 @@ def output(script, folder):
     return done.stdout
 
 
-def test_the_flow_that_asks_lints_clean(tmp_path):
-    (tmp_path / "b.yaml").write_text(block("yaml"))
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_flows_lint_clean(tmp_path, number):
+    (tmp_path / "b.yaml").write_text(block("yaml", number))
     assert lint(load_blueprint(tmp_path / "b.yaml").blueprint, standard_catalog()) == []
 
 
