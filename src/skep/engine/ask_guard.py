@@ -25,14 +25,16 @@ class AskGuard(TaskGuard):
     questions: Questions
     elsewhere: Elsewhere
 
-    async def _admit_to(self, token: Bearer | None, act: str, key: str) -> tuple[TokenRecord, About]:
+    async def _admit_to(
+        self, token: Bearer | None, act: str, key: str, *, spend: bool = True
+    ) -> tuple[TokenRecord, About]:
         """Check that the bearer may perform `act` on a question, which may have ended; what it is about.
 
         Nothing is looked for before the token is found to be one.
 
         Raises:
             AuthorityError: the bearer may not: a worker only where its own task, or one started from it, asks.
-            ResumeKeyNotFound: no such question in any open run.
+            ResumeKeyNotFound: no such question in the store.
         """
         bearer = await self._vet(token, act)
         about = self.questions.about(key) or await self._about_elsewhere(key)
@@ -50,6 +52,7 @@ class AskGuard(TaskGuard):
             agent=about.agent,
             seat=about.seats or None,
             settled=settled,
+            spend=spend,
         )
         return record, about
 
