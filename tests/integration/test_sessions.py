@@ -457,6 +457,17 @@ def test_a_session_of_another_process(place):
     run(main())
 
 
+def test_only_the_owner_of_a_session_keeps_when_it_was_heard_of(place):
+    async def main():
+        async with Engine.open(**place) as owner, Engine.open(**place) as other:
+            token = await owner.attach("op", "operator", heartbeats=True)
+            for _ in range(2):
+                await other.heartbeat(token)
+            assert (len(owner.sessions._heard), len(other.sessions._heard)) == (1, 0)
+
+    run(main())
+
+
 def test_tokens_that_have_ended_make_room():
     async def test(engine):
         for number in range(40):
