@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from skep.core import events as ev
@@ -45,8 +46,11 @@ class Guarded:
         agent: str | None = None,
         seat: Fact | None = None,
         settled: TaskState | None = None,
+        spend: bool = True,
     ) -> TokenRecord:
         """Check that the bearer may perform `act`; a token that another process made is looked up first.
+
+        Without `spend` the act is to go on within `_spending`, which spends a use when nothing was refused.
 
         Raises:
             AuthorityError: it may not (see `TokenOffice.check`).
@@ -56,7 +60,9 @@ class Guarded:
         tokens = self.dispatcher.tokens
         await tokens.known(token)
         before = self.ledger.last_seq
-        record = tokens.check(token, act, task_id, run=run, agent=agent, seat=seat, settled=settled)
+        record = tokens.check(
+            token, act, task_id, run=run, agent=agent, seat=seat, settled=settled, spend=spend
+        )
         if self.ledger.last_seq != before:
             # A use was spent: not even a refusal of the act itself is let out before that is durable (R-ack).
             await self.ledger.flushed()
@@ -73,6 +79,10 @@ class Guarded:
             return OWNER
         await self.dispatcher.tokens.known(token)
         return self.dispatcher.tokens.vet(token, act)
+
+    def _spending(self, token: Bearer | None, act: str) -> AbstractContextManager[None]:
+        """What an act goes on within that was admitted without spending a use; flush afterwards (R-ack)."""
+        return nullcontext() if token is None else self.dispatcher.tokens.spending(token, act)
 
     def commit_to(self, log: str, events: Sequence[ev.Event]) -> None:
         """Commit events to the log of a session, or to a run through its driver, and begin what follows.

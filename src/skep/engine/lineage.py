@@ -6,7 +6,7 @@ from msgspec import Struct, field, structs
 
 from skep.core.tokens import TokenRecord
 from skep.engine.ledger import Ledger
-from skep.errors import LimitExceeded, TokenRevoked, TokenUsesExhausted
+from skep.errors import LimitExceeded, TokenRevoked
 
 
 class Line(Struct):
@@ -19,11 +19,6 @@ class Line(Struct):
     bound: TokenRecord
     limited: list[tuple[str, TokenRecord]] = field(default_factory=list)
     depth: int = 0
-
-    def check_uses(self) -> None:
-        """Raises `TokenUsesExhausted` when one of them has no use left."""
-        if any(record.uses_left == 0 for _, record in self.limited):
-            raise TokenUsesExhausted("token uses exhausted")
 
 
 class Lineage:

@@ -91,13 +91,16 @@ class QuestionActs(AskGuard):
             MayNotAnswer: this principal may not.
             AnswerRefused, BadValue, LimitExceeded: the question does not take this answer, and stays open.
         """
-        record, asked = await self._admit_to(token, "answer", key)
+        record, asked = await self._admit_to(token, "answer", key, spend=False)
         who = answerer(record)
-        if self.questions.about(key) is None:
-            return await self.elsewhere.answer(key, answer, who)
-        self.questions.answer(key, answer, who)
+        delivered = Delivered(asked.log, acted=True)
+        with self._spending(token, "answer"):
+            if self.questions.about(key) is None:
+                delivered = await self.elsewhere.answer(key, answer, who)
+            else:
+                self.questions.answer(key, answer, who)
         await self.ledger.flushed()
-        return Delivered(asked.log, acted=True)
+        return delivered
 
     async def answer(self, token: Bearer | None, key: str, answer: Any) -> Delivered:
         """The same as `resume`."""
@@ -156,7 +159,7 @@ class QuestionActs(AskGuard):
             BadValue: not the name of a signal.
             LimitExceeded: too many signals wait already.
         """
-        record = await self.admit(token, "signal", run=run_id)
+        record = await self.admit(token, "signal", run=run_id, spend=False)
         if not SIGNAL_NAME.fullmatch(name):
             raise BadValue(
                 f"{name[:100]!r} is no signal's name", where="signal", fix="use letters, digits and _ . : -"
@@ -165,12 +168,15 @@ class QuestionActs(AskGuard):
         if len(data) > self.limits.max_question_bytes:
             raise LimitExceeded("max_question_bytes", self.limits.max_question_bytes, where="signal")
         driver = self.drivers.get(run_id)
-        if driver is None:
-            body = {"kind": "signal", "name": name, "value": value, "by": {"principal": record.agent_id}}
-            return await self.elsewhere.send(run_id, body)
-        driver.signal(name, data, record.agent_id)
+        delivered = Delivered(f"run:{run_id}", acted=True)
+        with self._spending(token, "signal"):
+            if driver is None:
+                body = {"kind": "signal", "name": name, "value": value, "by": {"principal": record.agent_id}}
+                delivered = await self.elsewhere.send(run_id, body)
+            else:
+                driver.signal(name, data, record.agent_id)
         await self.ledger.flushed()
-        return Delivered(driver.log, acted=True)
+        return delivered
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -179,7 +185,7 @@ class QuestionActs(AskGuard):
         loop = asyncio.get_running_loop()
         due = loop.time() + patience
         while (ended := await self.elsewhere.ended(key)) is None:
-            await self._about_elsewhere(key)  # not once its run has ended
+            await self._about_elsewhere(key)  # refuses when there is no such question any more
             if loop.time() >= due:
                 raise PollTimeout(f"question {key} is not answered yet")
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, due - loop.time())))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from skep.core import events as ev
 from skep.core.authority import ACTS, PLAIN, Act, check_role, check_scopes, facts_of
@@ -30,6 +32,7 @@ from skep.engine.keys import KeyRing, check_known
 from skep.engine.ledger import Ledger
 from skep.engine.lineage import Line, Lineage
 from skep.engine.token_logs import TokenLogs
+from skep.engine.uses import Uses
 from skep.errors import BadSignature, TokenExpired, TokenNotFound, TokenTaskMismatch
 
 VERIFIED = 1_024
@@ -68,6 +71,7 @@ class TokenOffice:
         self._ledger = ledger
         self._handles = secrets.token_bytes(32)
         self._lineage = Lineage(ledger)
+        self._uses = Uses(self.logs.check_owned, self._spend)
         self._verified: dict[str, CapToken] = {}
         self._changes = ring.changes
         self._look_at = 0
@@ -133,8 +137,11 @@ class TokenOffice:
         agent: str | None = None,
         seat: Fact | None = None,
         settled: TaskState | None = None,
+        spend: bool = True,
     ) -> TokenRecord:
         """Check that the bearer may perform `act` on this task, run, agent and seat, and spend a use.
+
+        Without `spend` none is spent yet: the act does that itself, by `spending`, when it has not refused.
 
         The record that is returned is bound as the token is: to the task and run of what it was narrowed from.
         What a task says of its run and agent counts, whatever is given; one that has left memory is `settled`.
@@ -152,14 +159,28 @@ class TokenOffice:
         if task_id is not None and record.role == "worker" and record.task_id != task_id:
             self._check_owner(record, task_id, settled)
         if line is not None and line.limited:
-            line.check_uses()
-            if not act.holding:
-                self._spend(line.limited)
+            self._uses.check(line.limited)
+            if spend and not act.holding:
+                self._uses.take(line.limited)
         return record
 
     def vet(self, bearer: Bearer, act: str) -> TokenRecord:
         """What `check` checks first: that the bearer may do such a thing at all, to whatever. Spends nothing."""
         return self._in_force(bearer, ACTS[act])[0]
+
+    @contextmanager
+    def spending(self, bearer: Bearer, act: str) -> Generator[None]:
+        """A use for an act that `check` has let through without one; an act that raises an error of ours spends none.
+
+        Raises:
+            AuthorityError: the token has ended meanwhile, or has no use left.
+        """
+        line = self._in_force(bearer, ACTS[act])[1]
+        if line is None or not line.limited:
+            yield
+            return
+        with self._uses.hold(line.limited):
+            yield
 
     def forget_verified(self) -> None:
         """Look at every signature again."""
@@ -291,12 +312,11 @@ class TokenOffice:
             task = tasks.get(task.parent)
         raise TokenTaskMismatch(str(record.task_id), task_id)
 
-    def _spend(self, limited: list[tuple[str, TokenRecord]]) -> None:
-        for _, record in limited:
-            self.logs.check_owned(record)
+    def _spend(self, nonces: Sequence[str]) -> None:
         now = self._ledger.now()
-        for nonce, record in limited:
-            self._ledger.commit(f"session:{record.session_id}", (ev.TokenUsed(at=now, nonce=nonce),))
+        for nonce in nonces:
+            log = f"session:{self.record(nonce).session_id}"
+            self._ledger.commit(log, (ev.TokenUsed(at=now, nonce=nonce),))
 
 
 def _is_particular(record: TokenRecord) -> bool:

@@ -6,6 +6,7 @@ They work on every run in the store. Of one that another process owns, the owner
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
@@ -112,9 +113,12 @@ class WorkActs(AskGuard):
         """
         if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "renew", key)
-            return await self.work_elsewhere.renew(key, by, generation, lease)
-        holder = await self._holder(token, "renew", key)
-        until = self.questions.work.renew(key, holder, generation, lease)
+            with self._using(token, "renew", by):
+                until = await self.work_elsewhere.renew(key, by, generation, lease)
+        else:
+            holder = await self._holder(token, "renew", key)
+            with self._spending(token, "renew"):
+                until = self.questions.work.renew(key, holder, generation, lease)
         await self.ledger.flushed()
         return until
 
@@ -126,10 +130,12 @@ class WorkActs(AskGuard):
         """
         if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "release", key)
-            await self.work_elsewhere.release(key, by, generation)
-            return
-        holder = await self._holder(token, "release", key)
-        self.questions.work.release(key, holder, generation)
+            with self._using(token, "release", by):
+                await self.work_elsewhere.release(key, by, generation)
+        else:
+            holder = await self._holder(token, "release", key)
+            with self._spending(token, "release"):
+                self.questions.work.release(key, holder, generation)
         await self.ledger.flushed()
 
     async def complete(self, token: Bearer | None, key: str, value: Any, *, ok: bool = True) -> Delivered:
@@ -147,10 +153,15 @@ class WorkActs(AskGuard):
             if (log := await self._repeated(token, key, values.decode(data), ok=ok)) is not None:
                 return Delivered(log, acted=True)
             by = await self._by_elsewhere(token, "complete", key)
-            return await self.work_elsewhere.complete(key, by, values.decode(data), ok=ok)
-        item, _ = await self._held(token, "complete", key)
-        task = self.ledger.state.tasks[item.task_id or ""]
-        self.questions.work.channel(item).conclude(final)
+            with self._using(token, "complete", by):
+                delivered = await self.work_elsewhere.complete(key, by, values.decode(data), ok=ok)
+            await self.ledger.flushed()
+            return delivered
+        holder = await self._holder(token, "complete", key)
+        with self._spending(token, "complete"):
+            item, _ = self._held(key, holder)
+            task = self.ledger.state.tasks[item.task_id or ""]
+            self.questions.work.channel(item).conclude(final)
         if token is not None:
             self.replies.note(token, task.id, task.attempt, final, task.final)
         await self.ledger.flushed()
@@ -165,10 +176,13 @@ class WorkActs(AskGuard):
         """
         if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "emit", key)
-            await self.work_elsewhere.emit(key, by, event)
-            return
-        item, _ = await self._held(token, "emit", key)
-        self.questions.work.channel(item).emit(event)
+            with self._using(token, "emit", by):
+                await self.work_elsewhere.emit(key, by, event)
+        else:
+            holder = await self._holder(token, "emit", key)
+            with self._spending(token, "emit"):
+                item, _ = self._held(key, holder)
+                self.questions.work.channel(item).emit(event)
         await self.ledger.flushed()
 
     async def ask(
@@ -195,24 +209,26 @@ class WorkActs(AskGuard):
         if key not in self.ledger.state.questions:
             await self._by_elsewhere(token, "ask", key)
             self.questions.open(key)  # refuses: only where it runs it can be asked for
-        item, held = await self._held(token, "ask", key)
-        asked = read_ask(
-            question,
-            self.limits,
-            audience=audience,
-            schema=schema,
-            deadline=deadline,
-            default=default,
-            by=held.holder if held.session_id is not None else None,
-        )
-        answer_key = self.questions.work.channel(item).put_question(asked)
+        holder = await self._holder(token, "ask", key)
+        with self._spending(token, "ask"):
+            item, held = self._held(key, holder)
+            asked = read_ask(
+                question,
+                self.limits,
+                audience=audience,
+                schema=schema,
+                deadline=deadline,
+                default=default,
+                by=held.holder if held.session_id is not None else None,
+            )
+            answer_key = self.questions.work.channel(item).put_question(asked)
         await self.ledger.flushed()
         return answer_key
 
     # -- inside --------------------------------------------------------------------------------
 
     async def _claim(self, token: Bearer | None, act: str, key: str, lease: float | None) -> Claimed:
-        record, _ = await self._admit_to(token, act, key)
+        record, _ = await self._admit_to(token, act, key, spend=False)
         who = answerer(record)
         local = self.questions.about(key) is not None
         item = self.questions.open(key) if local else await self.work_elsewhere.item(key)
@@ -220,11 +236,14 @@ class WorkActs(AskGuard):
         handle = HANDLE_PREFIX + new_nonce()
         digest, take = handle_digest(handle), act == "takeover"
         sessions = sessions_of(self.dispatcher.tokens, self.dispatcher.tokens.nonce(token)) if token else ()
-        if local:
-            claim = self.questions.work.claim(key, who, digest, lease, sessions=sessions, take=take)
-            await self.ledger.flushed()
-        else:
-            claim = await self.work_elsewhere.claim(item, who, digest, lease, sessions=sessions, take=take)
+        with self._spending(token, act):
+            if local:
+                claim = self.questions.work.claim(key, who, digest, lease, sessions=sessions, take=take)
+            else:
+                claim = await self.work_elsewhere.claim(
+                    item, who, digest, lease, sessions=sessions, take=take
+                )
+        await self.ledger.flushed()
         return await self._claimed(item, handle, claim)
 
     async def _claimed(self, item: QuestionState, handle: str, claim: Claim) -> Claimed:
@@ -248,15 +267,17 @@ class WorkActs(AskGuard):
         await self.ledger.flushed()
         return await ended_by(self.ledger.journal, key, shown, value, ok=ok)
 
-    async def _held(self, token: Bearer | None, act: str, key: str) -> tuple[QuestionState, Claim]:
-        """An open item of this engine, and its claim, which is the bearer's."""
-        holder = await self._holder(token, act, key)
+    def _held(self, key: str, holder: str | None) -> tuple[QuestionState, Claim]:
+        """An open item of this engine, and its claim, which is this holder's."""
         item = self.questions.open(key)
         return item, check_claim(item, holder)
 
     async def _holder(self, token: Bearer | None, act: str, key: str) -> str | None:
-        """Whose claim the bearer says it is; null when it shows what the attempt itself was given."""
-        record, asked = await self._admit_to(token, act, key)
+        """Whose claim the bearer says it is; null when it shows what the attempt itself was given.
+
+        No use of the token is spent yet.
+        """
+        record, asked = await self._admit_to(token, act, key, spend=False)
         if record is OWNER or record.role != "worker":
             return record.agent_id
         return None if record.task_id == asked.task_id else record.agent_id
@@ -267,10 +288,14 @@ class WorkActs(AskGuard):
         if shown is not None:
             await self.work_elsewhere.check_handle(shown, key)
             return {"handle": shown}
-        record, _ = await self._admit_to(token, act, key)
+        record, _ = await self._admit_to(token, act, key, spend=False)
         if self.questions.ended(key) is not None:
             self.questions.open(key)  # refuses, and says how it ended
         return {"principal": record.agent_id}
+
+    def _using(self, token: Bearer | None, act: str, by: dict[str, str]) -> AbstractContextManager[None]:
+        """As `_spending`, for what `_by_elsewhere` has let through: a handle that is known elsewhere has no uses."""
+        return nullcontext() if "handle" in by else self._spending(token, act)
 
     def _is_near(self, record: TokenRecord, item: QuestionState) -> bool:
         """A worker sees the work of its own task and of what that started, everybody else all (R-narrow)."""
