@@ -62,6 +62,7 @@ def test_what_a_suspended_run_waits_for_is_seen_by_other_processes(tmp_path):
             for count in range(1, 11):
                 handle = await engine.start(blueprint(ask()))
                 assert await handle.until_suspended()
+                assert engine.journal.durable >= engine.ledger.last_seq
                 # Not through `list_questions`, which has a ledger of its own to wait for.
                 assert len(await other.journal.list_entries("question")) == count
 
