@@ -8,7 +8,7 @@ from skep.errors import ConfigError
 from skep.journal.sqlite import SqliteUrl, parse_sqlite_url
 
 paths = st.text(st.characters(exclude_characters="?\0", exclude_categories=["Cs"]), min_size=1).filter(
-    lambda path: path != ":memory:"
+    lambda path: path != ":memory:" and path.rpartition("/")[2] not in ("", ".", "..")
 )
 
 
