@@ -1,17 +1,12 @@
-"""`skep operator`: take the work of a seat at a terminal, one item after the other."""
+"""One who sits at a seat: the work is shown, and the answer taken, one item after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from skep.cli import exits
-from skep.cli.bearer import TokenFile, held_tokens
 from skep.cli.claiming import Claiming, write
-from skep.cli.options import Store
 from skep.cli.text import in_short, visible
 from skep.errors import BadValue, ConfigError, LimitExceeded, SkepError
 
@@ -27,31 +22,8 @@ _BLOCK = ":block"
 _HINT = f"(JSON, text, or @FILE; {_BLOCK} WHY: it cannot be done; Ctrl-D gives it back and leaves)"
 
 
-def operator(
-    seat: Annotated[str, typer.Argument(metavar="SEAT", help="A seat that a Blueprint declares.")],
-    *,
-    takeover: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Begin with this item, whoever holds it.")
-    ] = None,
-    token_file: TokenFile = None,
-    store: Store = None,
-) -> int:
-    """Take the work of a seat: shows each prompt and reads the answer."""
-    from skep.cli.terminal import is_interactive
-
-    token = held_tokens(token_file).token("claim")
-    if not is_interactive():
-        raise ConfigError(
-            "work is taken at a terminal, and this is none", fix="run it in the foreground of one"
-        )
-    try:
-        asyncio.run(_serve(seat, token, store, takeover))
-    except asyncio.CancelledError:
-        return exits.CANCELLED
-    return exits.DONE
-
-
-async def _serve(seat: str, token: str | None, store: str | None, takeover: str | None) -> None:
+async def serve(seat: str, token: str | None, store: str | None, takeover: str | None) -> None:
+    """Sit at a seat until whoever sits there leaves."""
     from skep.cli.interrupts import install, leave_when_signalled
     from skep.cli.store import open_engine
 
