@@ -151,7 +151,7 @@ class TokenOffice:
             TokenTaskMismatch, TokenUsesExhausted: in this order of checks.
         """
         if type(act) is not Act:
-            act = ACTS[act]  # type: ignore[index]
+            act = ACTS[act]  # type: ignore[index] # a name: `is not` narrows nothing
         record, line = self._in_force(bearer, act)
         if record.scopes != ALL and not act.holding:
             given: dict[str, Fact | None] = {"run": run or record.run_id, "agent": agent, "seat": seat}
