@@ -28,7 +28,7 @@ run: $(VENV)/.installed-examples
 	$(VENV)/bin/skep run examples/review/blueprint.yaml --input 'path=$(DIR)'
 
 test: $(VENV)/.installed-test
-	$(VENV)/bin/python -m pytest $(TESTS)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(TESTS)
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(VENV)/bin/ruff check

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from skep import flow as flow
     from skep.core.outputs import Artifact, FileRef, Final, Inline, Partial, Progress
     from skep.core.retry import Backoff, RetryPolicy
-    from skep.engine.handle import RunHandle
-    from skep.engine.info import RunInfo
+    from skep.engine.runs.handle import RunHandle
+    from skep.engine.runs.info import RunInfo
     from skep.errors import RunFailed, SkepError
     from skep.flow.blueprint import Blueprint, parse_blueprint
     from skep.flow.load import Loaded, load_blueprint
@@ -60,8 +60,8 @@ _HOME = {
     **dict.fromkeys(("Loaded", "load_blueprint"), "skep.flow.load"),
     "Invocation": "skep.workers.python.invocation",
     "Limits": "skep.limits",
-    "RunHandle": "skep.engine.handle",
-    "RunInfo": "skep.engine.info",
+    "RunHandle": "skep.engine.runs.handle",
+    "RunInfo": "skep.engine.runs.info",
     "WorkerResult": "skep.workers.base",
 }
 

@@ -13,10 +13,10 @@ from skep.clock import Clock, SystemClock
 from skep.core.events import Durability
 from skep.core.retry import RetryPolicy
 from skep.core.roles import Role
-from skep.engine.answer_schema import compile_schema
 from skep.engine.engine import Engine as BaseEngine
-from skep.engine.keys import KeyRing, fresh_ring, home_ring
-from skep.engine.plan import Planner
+from skep.engine.questions.answer_schema import compile_schema
+from skep.engine.runs.plan import Planner
+from skep.engine.tokens.keys import KeyRing, fresh_ring, home_ring
 from skep.errors import ConfigError, EngineError, SkepError
 from skep.flow.agents import AgentDef, OnInterrupt
 from skep.flow.blueprint import Blueprint

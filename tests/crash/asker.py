@@ -16,7 +16,7 @@ from pathlib import Path
 from victim import arm, lit, path
 
 from skep import Engine
-from skep.engine import pump
+from skep.engine.inbox import pump
 from skep.flow.blueprint import parse_blueprint
 
 SUSPENDED = 4

@@ -14,7 +14,7 @@ import pytest
 from asker import LANES, SUSPENDED
 
 from skep import Engine
-from skep.engine import elsewhere
+from skep.engine.inbox import elsewhere
 from skep.errors import InvalidTransition, QuestionClosed
 from skep.testing.aio import run
 

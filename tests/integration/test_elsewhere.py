@@ -10,7 +10,9 @@ from msgspec import Raw
 from engines import Agents, blueprint, lit, path, step
 from skep import Engine
 from skep.core.outputs import Artifact, Blob, Final, Inline, Partial
-from skep.engine import acts, elsewhere, pump, task_guard
+from skep.engine.acts import task_guard
+from skep.engine.acts import tasks as acts
+from skep.engine.inbox import elsewhere, pump
 from skep.errors import (
     BadValue,
     InvalidTransition,

@@ -10,8 +10,8 @@ from engines import Agents, blueprint, chain, lit, path, step
 from journals import FailingJournal, HeldJournal
 from skep import Engine
 from skep.core import events as ev
-from skep.engine.recovery import recover
-from skep.engine.run import RunDriver
+from skep.engine.runs.recovery import recover
+from skep.engine.runs.run import RunDriver
 from skep.errors import JournalFailed, LimitExceeded
 from skep.host import Engine as HostEngine
 from skep.journal.memory import MemoryJournal

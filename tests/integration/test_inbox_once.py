@@ -6,7 +6,7 @@ import asyncio
 
 from engines import blueprint, path
 from skep import Engine
-from skep.engine import elsewhere, pump
+from skep.engine.inbox import elsewhere, pump
 from skep.errors import JournalError
 from skep.testing.aio import run
 

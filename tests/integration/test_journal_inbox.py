@@ -10,7 +10,7 @@ import pytest
 
 from engines import Agents, blueprint, step
 from skep import Engine
-from skep.engine import pump
+from skep.engine.inbox import pump
 from skep.errors import InvalidTransition, JournalError, StoreCorrupt
 from skep.journal.sqlite import SqliteJournal, readers
 from skep.testing.aio import in_loop, run

@@ -10,7 +10,7 @@ from engines import Agents, blueprint, step
 from skep import Engine
 from skep.core import events as ev
 from skep.core.sessions import collapse_operator_kind
-from skep.engine import run_acts
+from skep.engine.acts import runs as run_acts
 from skep.errors import (
     BadValue,
     LimitExceeded,

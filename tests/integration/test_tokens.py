@@ -13,9 +13,9 @@ from skep import Engine
 from skep.core import events as ev
 from skep.core.authority import ACTS
 from skep.core.tokens import CapToken, decode_token, encode_token, handle_digest, is_handle, sign
-from skep.engine import subscriptions
-from skep.engine.keys import fresh_ring
-from skep.engine.tokens import VERIFIED
+from skep.engine.reading import subscriptions
+from skep.engine.tokens.keys import fresh_ring
+from skep.engine.tokens.office import VERIFIED
 from skep.errors import (
     AttemptEnded,
     AuthorityError,

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from skep.engine.answer_schema import MAX_MATCHED, compile_schema
+from skep.engine.questions.answer_schema import MAX_MATCHED, compile_schema
 from skep.errors import AnswerRefused, BadSchema
 
 REFERENCES = [

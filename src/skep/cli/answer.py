@@ -10,7 +10,7 @@ from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
-    from skep.engine.elsewhere import Delivered
+    from skep.engine.inbox.elsewhere import Delivered
 
 
 def answer(

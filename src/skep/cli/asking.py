@@ -24,9 +24,9 @@ from skep.errors import (
 if TYPE_CHECKING:
     from skep.cli.bearer import Held
     from skep.cli.view.audience import Audience
+    from skep.engine.acts.questions import OpenQuestion
     from skep.engine.engine import Engine
-    from skep.engine.info import RunInfo
-    from skep.engine.question_acts import OpenQuestion
+    from skep.engine.runs.info import RunInfo
 
 _ENDS = ANSWERED | {"question_closed"}
 _LINES = 100

@@ -9,7 +9,7 @@ from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, RunId, Store
 
 if TYPE_CHECKING:
-    from skep.engine.elsewhere import Delivered
+    from skep.engine.inbox.elsewhere import Delivered
 
 
 def cancel(

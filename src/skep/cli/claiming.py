@@ -10,8 +10,8 @@ from skep.cli.text import visible
 from skep.errors import Fenced, InvalidTransition, JournalFailed, QuestionError, ResumeKeyNotFound, SkepError
 
 if TYPE_CHECKING:
+    from skep.engine.acts.work import Claimed, WorkItem
     from skep.engine.engine import Engine
-    from skep.engine.work_acts import Claimed, WorkItem
 
 Taken = tuple["WorkItem", "Claimed"]
 
@@ -72,7 +72,7 @@ class Claiming:
 
     async def _recover(self, item: WorkItem) -> Claimed | None:
         """A held item, if its holder is the owner whose process has died; what somebody else holds stays theirs."""
-        from skep.engine.guarded import OWNER
+        from skep.engine.acts.guarded import OWNER
 
         deserted = self._token is None and await self._is_deserted(item)
         if deserted and await self._take_up(item) and item.holder == OWNER.agent_id:

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skep.engine.question_acts import OpenQuestion
+    from skep.engine.acts.questions import OpenQuestion
 
 
 def command(store: str | None, *words: str) -> str:

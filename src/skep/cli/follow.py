@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from skep.cli.bearer import Held
     from skep.cli.interrupts import Interrupts
     from skep.engine.engine import Engine
-    from skep.engine.handle import RunHandle
-    from skep.engine.info import RunInfo
+    from skep.engine.runs.handle import RunHandle
+    from skep.engine.runs.info import RunInfo
     from skep.flow.nodes import Node
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skep.cli.report import Report
     from skep.cli.view.audience import Audience
     from skep.cli.watchdog import Watchdog
-    from skep.engine.handle import RunHandle
+    from skep.engine.runs.handle import RunHandle
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WARN_AFTER = 10

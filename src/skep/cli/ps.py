@@ -12,7 +12,7 @@ from skep.cli.options import Json, Store
 from skep.cli.text import duration, visible
 
 if TYPE_CHECKING:
-    from skep.engine.info import RunInfo
+    from skep.engine.runs.info import RunInfo
 
 COLORS = {
     "done": "green",

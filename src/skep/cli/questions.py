@@ -13,8 +13,8 @@ from skep.cli.options import Json, Store
 from skep.cli.text import addressed, duration, in_short, names_of, visible
 
 if TYPE_CHECKING:
+    from skep.engine.acts.questions import OpenQuestion
     from skep.engine.engine import Engine
-    from skep.engine.question_acts import OpenQuestion
 
 SHOWN = 20
 """Questions of one run that its own commands name."""

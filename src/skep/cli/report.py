@@ -13,8 +13,8 @@ from skep.cli.text import in_short, visible
 from skep.errors import SkepError
 
 if TYPE_CHECKING:
-    from skep.engine.info import RunInfo
-    from skep.engine.question_acts import OpenQuestion
+    from skep.engine.acts.questions import OpenQuestion
+    from skep.engine.runs.info import RunInfo
 
 ROWS_SHOWN = 20
 KEY_SHOWN = 30

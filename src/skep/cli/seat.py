@@ -11,8 +11,8 @@ from skep.cli.text import in_short, visible
 from skep.errors import BadValue, ConfigError, LimitExceeded, SkepError
 
 if TYPE_CHECKING:
+    from skep.engine.acts.work import Claimed, WorkItem
     from skep.engine.engine import Engine
-    from skep.engine.work_acts import Claimed, WorkItem
 
 _LOOK = 0.2
 """Seconds between two looks whether the store has changed."""

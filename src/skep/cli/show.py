@@ -12,7 +12,7 @@ from skep.cli.text import visible
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
-    from skep.engine.info import RunInfo
+    from skep.engine.runs.info import RunInfo
 
 STEPS_FOLDED = 20_000
 """Steps of a run up to which its tree is drawn; reading more would take too long."""
@@ -33,7 +33,7 @@ async def _show(run_id: str, store: str | None, held: Held, as_json: bool) -> No
     from skep.cli.questions import told, told_to
     from skep.cli.report import print_run
     from skep.cli.store import open_engine
-    from skep.engine.info import ENDED
+    from skep.engine.runs.info import ENDED
 
     async with open_engine(store) as engine:
         info = await engine.get_run(run_id, token=held.token("get_run"))

@@ -11,7 +11,7 @@ from skep.config import default_store, open_home
 
 if TYPE_CHECKING:
     from skep.engine.engine import Engine
-    from skep.engine.info import RunInfo
+    from skep.engine.runs.info import RunInfo
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from skep.cli.options import Json, Store
 from skep.cli.text import plural, visible
 
 if TYPE_CHECKING:
-    from skep.engine.token_list import TokenInfo
+    from skep.engine.tokens.listing import TokenInfo
 
 SCOPES_SHOWN = 60
 

@@ -14,7 +14,7 @@ from skep.cli.options import Json, Store
 
 if TYPE_CHECKING:
     from skep.core.profiles import Grantable
-    from skep.engine.token_acts import Minted
+    from skep.engine.acts.tokens import Minted
 
 Scopes = Annotated[
     list[str] | None,

@@ -7,33 +7,33 @@ import logging
 
 from skep.clock import Clock
 from skep.core.tasks import TaskState
-from skep.engine.acts import Acts
+from skep.engine.acts.loops import LoopActs
+from skep.engine.acts.prompts import PromptActs
+from skep.engine.acts.questions import QuestionActs
+from skep.engine.acts.runs import RunActs
+from skep.engine.acts.sessions import SessionActs
+from skep.engine.acts.tasks import Acts
+from skep.engine.acts.verdicts import VerdictActs
+from skep.engine.acts.work import WorkActs
+from skep.engine.attempts.channel import Channel
+from skep.engine.attempts.dispatch import SHUTDOWN, Dispatcher, Job
+from skep.engine.attempts.replies import Replies
+from skep.engine.attempts.rest import Rests
 from skep.engine.background import Background
-from skep.engine.channel import Channel
-from skep.engine.dispatch import SHUTDOWN, Dispatcher, Job
-from skep.engine.elsewhere import Elsewhere
-from skep.engine.inbox import InboxPump
-from skep.engine.keys import KeyRing
-from skep.engine.launchers import Launchers
+from skep.engine.inbox.elsewhere import Elsewhere
+from skep.engine.inbox.inbox import InboxPump
+from skep.engine.inbox.tokens import TokenInbox
+from skep.engine.inbox.work_elsewhere import WorkElsewhere
 from skep.engine.ledger import Ledger
-from skep.engine.loop_acts import LoopActs
-from skep.engine.plan import Planner
-from skep.engine.prompt_acts import PromptActs
-from skep.engine.question_acts import QuestionActs
-from skep.engine.questions import Questions
-from skep.engine.replies import Replies
-from skep.engine.rest import Rests
-from skep.engine.run import RunDriver
-from skep.engine.run_acts import RunActs
-from skep.engine.session_acts import SessionActs
-from skep.engine.session_watch import SessionWatch
-from skep.engine.subscriptions import Subscriptions
+from skep.engine.questions.questions import Questions
+from skep.engine.reading.subscriptions import Subscriptions
+from skep.engine.runs.launchers import Launchers
+from skep.engine.runs.plan import Planner
+from skep.engine.runs.run import RunDriver
+from skep.engine.sessions.watch import SessionWatch
 from skep.engine.threadsafe import ThreadSafe
-from skep.engine.token_inbox import TokenInbox
-from skep.engine.tokens import TokenOffice
-from skep.engine.verdict_acts import VerdictActs
-from skep.engine.work_acts import WorkActs
-from skep.engine.work_elsewhere import WorkElsewhere
+from skep.engine.tokens.keys import KeyRing
+from skep.engine.tokens.office import TokenOffice
 from skep.errors import (
     AttemptEnded,
     Fenced,

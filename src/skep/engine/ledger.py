@@ -36,7 +36,7 @@ from skep.core.outputs import Blob, ContentRef, FileRef, Inline, file_fields
 from skep.core.questions import QuestionState
 from skep.core.state import HANDLERS, EngineState
 from skep.core.tasks import TaskState
-from skep.engine.waiters import Waiters
+from skep.engine.questions.waiters import Waiters
 from skep.journal.base import Journal, RunSummary
 from skep.limits import Limits
 

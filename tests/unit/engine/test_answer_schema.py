@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skep.engine import answer_schema
-from skep.engine.answer_schema import MAX_LOOKS, MAX_MATCHED, compile_schema
+from skep.engine.questions import answer_schema
+from skep.engine.questions.answer_schema import MAX_LOOKS, MAX_MATCHED, compile_schema
 from skep.errors import AnswerRefused, BadSchema, BadValue, LimitExceeded
 
 ISSUE = {
@@ -155,7 +155,7 @@ def test_compiled_schemas_are_kept_bounded():
 
 def test_the_library_is_loaded_when_the_first_schema_comes():
     program = (
-        "import sys, skep, skep.engine.answer_schema as schemas\n"
+        "import sys, skep, skep.engine.questions.answer_schema as schemas\n"
         "from skep import Engine\n"
         "assert 'jsonschema_rs' not in sys.modules\n"
         "schemas.compile_schema(True)\n"

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from skep.engine.keys import DAY_MS, check_known, fresh_ring, home_ring
+from skep.engine.tokens.keys import DAY_MS, check_known, fresh_ring, home_ring
 from skep.errors import BadSignature, ConfigError
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from skep.core.state import EngineState
 from skep.core.tokens import TokenRecord
-from skep.engine.lineage import Lineage
+from skep.engine.tokens.lineage import Lineage
 from skep.errors import LimitExceeded, TokenRevoked
 from skep.limits import Limits
 

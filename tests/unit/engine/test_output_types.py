@@ -4,7 +4,7 @@ import pytest
 from msgspec import Raw
 
 from skep.core.outputs import Artifact, Blob, FileRef, Final, Inline, Partial, Progress, inline
-from skep.engine.output_types import check_output
+from skep.engine.attempts.output_types import check_output
 from skep.errors import BadValue
 
 ONE = inline(1)

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from interleaving import every_order
 from skep.core.state import EngineState
 from skep.core.tasks import TaskState
-from skep.engine.acts import Acts
-from skep.engine.rest import Rests
-from skep.engine.waiters import Waiters
+from skep.engine.acts.tasks import Acts
+from skep.engine.attempts.rest import Rests
+from skep.engine.questions.waiters import Waiters
 from skep.limits import DEFAULT_LIMITS
 from skep.testing.clock import FakeClock
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from skep.engine.schema_work import MAX_CHAIN, SchemaWork
+from skep.engine.questions.schema_work import MAX_CHAIN, SchemaWork
 from skep.errors import BadSchema
 
 

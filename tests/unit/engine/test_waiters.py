@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from interleaving import every_order
-from skep.engine.waiters import Waiters
+from skep.engine.questions.waiters import Waiters
 from skep.errors import JournalFailed, PollTimeout
 from skep.testing.aio import in_loop
 from skep.testing.clock import FakeClock
