@@ -164,3 +164,19 @@ def test_answers_as_deep_as_values_may_be_pass():
     for _ in range(100):
         deep = {"a": [deep]} if type(deep) is int else {"a": deep}
     compile_schema({"properties": {"a": {"anyOf": [{"$ref": "#"}, {"type": "integer"}]}}}).check(deep)
+
+
+def test_an_answer_that_is_too_deep_for_the_schema_leaves_room_for_others():
+    leaves = {f"k{n}": {"type": "string"} for n in range(450)}
+    tree = {"properties": leaves, "additionalProperties": {"$ref": "#"}}
+    schema = compile_schema({"$defs": {"tree": tree}, **tree})
+    deep = {"a": 1}
+    for _ in range(60):
+        deep = {"a": deep}
+    for _ in range(2):
+        with pytest.raises(AnswerRefused, match="nested 61 deep"):
+            schema.check(deep)
+    for fits in ({"k1": "x"}, 1, {"a": {"k1": "x"}}, {"a": {"b": {"c": {"k2": "x"}}}}):
+        schema.check(fits)
+    with pytest.raises(AnswerRefused, match="string"):
+        schema.check({"a": {"k1": 1}})

@@ -26,6 +26,12 @@ _NAMED_HERE = ("dependentSchemas", "dependencies")
 _REFUSED = ("$dynamicRef", "$recursiveRef")
 _REST_OF_OBJECT = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 _REST_OF_ARRAY = ("additionalItems", "unevaluatedItems", "contains")
+_IN_OBJECT = ("properties", "patternProperties", *_REST_OF_OBJECT)
+_IN_ARRAY = ("prefixItems", "items", *_REST_OF_ARRAY)
+_LEADING = frozenset(
+    ("$id", "$ref", *_REFUSED, *_ONE_HERE, *_MANY_HERE, *_NAMED_HERE, *_IN_OBJECT, *_IN_ARRAY)
+)
+"""Words that lead to further schemas, or are refused; most parts of a schema have none of them."""
 _INDEX = re.compile("[0-9]{1,9}")
 
 
@@ -53,6 +59,9 @@ class SchemaWork:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._by_depth: dict[int, Work] = {}
+        self._refused: tuple[int, BadSchema] | None = None
+        """The least depth known to be too much, and why."""
         self._known: dict[tuple[int, int], Work] = {}
         self._open: set[tuple[int, int]] = set()
 
@@ -63,7 +72,19 @@ class SchemaWork:
             BadSchema: a reference that is not `#` or `#/...`, leads nowhere or round in a circle; a chain of
                 more than `MAX_CHAIN` schemas, or more than `MAX_RECKONED` to look at.
         """
-        return self._of(self._root, depth, MAX_CHAIN)
+        known = self._by_depth.get(depth)
+        if known is not None:
+            return known
+        if self._refused is not None and depth >= self._refused[0]:  # what is nested deeper takes no less
+            raise self._refused[1].with_traceback(None)
+        try:
+            known = self._by_depth[depth] = self._of(self._root, depth, MAX_CHAIN)
+        except BadSchema as error:
+            self._refused = depth, error
+            raise
+        finally:
+            self._known.clear()  # what one depth takes counts against no other
+        return known
 
     def _of(self, schema: Any, depth: int, left: int) -> Work:
         if type(schema) is not dict:
@@ -89,6 +110,8 @@ class SchemaWork:
 
     def _reckon(self, schema: dict[str, Any], depth: int, left: int) -> Work:
         work = _own(schema)
+        if _LEADING.isdisjoint(schema):
+            return work._replace(chain=1)
         for part in self._here(schema):
             work = work.plus(self._of(part, depth, left))
         if depth > 0:
