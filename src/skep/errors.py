@@ -331,6 +331,38 @@ class KindNotYet(SpawnError):
     code = "E-KIND-NOT-YET"
 
 
+# -- lua ---------------------------------------------------------------------------------------
+
+
+class LuaError(SkepError):
+    """A script failed by its own fault.
+
+    `script` is the name it was run under, `line` where it failed (if known), `traceback` Lua's own, as plain text.
+    """
+
+    code = "E-LUA"
+
+    def __init__(
+        self, what: str, *, script: str | None = None, line: int | None = None, traceback: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.script = script
+        self.line = line
+        self.traceback = traceback
+
+
+class ConversionError(BadValue):
+    """A value that cannot cross between Python and Lua."""
+
+    code = "E-LUA-VALUE"
+
+
+class PoolExhausted(SkepError):
+    """No Lua VM was free in time, or too many callers wait already."""
+
+    code = "E-LUA-POOL"
+
+
 # -- flow --------------------------------------------------------------------------------------
 
 
