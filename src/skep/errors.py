@@ -351,6 +351,12 @@ class LuaError(SkepError):
         self.traceback = traceback
 
 
+class LuaProcessFailed(LuaError):
+    """The process of an untrusted script could not start, ended, or said what it may not; another takes its place."""
+
+    code = "E-LUA-PROCESS"
+
+
 class ConversionError(BadValue):
     """A value that cannot cross between Python and Lua."""
 
