@@ -119,7 +119,7 @@ async def test_too_many_bad_lines_fail_the_attempt_and_end_the_program():
         while r["prompt"] == "noisy":
             print("noise")
         final(r["id"], os.getpid())
-    """, limits=Limits(process_bad_records=3))  # fmt: skip
+    """, host_limits=Limits(process_bad_records=3))  # fmt: skip
     ((first, _),) = (await attempt_of(spawner, "1"))[0].finals
     _, error = await attempt_of(spawner, "noisy")
     assert "process_bad_records of 3" in error.what
@@ -215,7 +215,7 @@ async def test_a_big_prompt_and_a_flood_move_at_once():
         for _ in range(200):
             say(r["id"], "partial", chunk="x" * 10_000)
         final(r["id"], len(r["prompt"]))
-    """, limits=Limits(process_window=100_000))  # fmt: skip
+    """, host_limits=Limits(process_window=100_000))  # fmt: skip
     attempt, _ = await attempt_of(spawner, "p" * 3_000_000)
     assert attempt.finals == [(3_000_000, True)]
     assert sum(len(event.chunk) for event in attempt.outputs if isinstance(event, Partial)) == 2_000_000

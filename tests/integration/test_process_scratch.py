@@ -14,9 +14,9 @@ import pytest
 
 from skep import Engine, load_blueprint
 from skep.errors import SpawnError, WorkerFailed
+from skep.flow.process_limits import ProcessLimits
 from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
-from skep.workers.process.resources import Resources
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.process.tree.records import KEPT
 from skep.workers.process.tree.registry import registry
@@ -129,28 +129,28 @@ async def test_no_folder_is_left_of_a_program_that_did_not_start():
 
 @in_loop
 async def test_open_files_are_limited_for_all_that_it_starts():
-    limited = Resources(open_files=32)
+    limited = ProcessLimits(open_files=32)
     code = "import time, subprocess; time.sleep(0.3); subprocess.run(['sh', '-c', 'ulimit -n'])"
-    assert await value(python(code, resources=limited)) == 32
+    assert await value(python(code, limits=limited)) == 32
 
 
 @in_loop
 async def test_memory_is_limited():
     code = "import time; time.sleep(0.3)\ntry: bytearray(1 << 30); print(1)\nexcept MemoryError: print('\"refused\"')"
-    assert await value(python(code, resources=Resources(memory=512 << 20))) == "refused"
+    assert await value(python(code, limits=ProcessLimits(memory=512 << 20))) == "refused"
 
 
 @in_loop
 async def test_cpu_time_is_limited():
     with pytest.raises(WorkerFailed, match=r"SIGXCPU|SIGKILL"):
-        await perform(python("while True: pass", resources=Resources(cpu_seconds=1)))
+        await perform(python("while True: pass", limits=ProcessLimits(cpu_seconds=1)))
 
 
 @in_loop
 async def test_a_limit_above_the_hosts_own_is_the_hosts():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     code = "import time, resource; time.sleep(0.3); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
-    assert await value(python(code, resources=Resources(open_files=2**40))) == hard
+    assert await value(python(code, limits=ProcessLimits(open_files=2**40))) == hard
 
 
 # -- many --------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ async def test_bad_lines_are_counted_and_shown_and_do_not_matter_else():
 @in_loop
 async def test_too_many_bad_lines_end_the_program_and_the_attempt(tmp_path):
     code = f"trap 'echo ended > {tmp_path}/end; exit 0' TERM; yes nonsense & while :; do sleep 0.05; done"
-    error, attempt = await failure(sh(code, limits=Limits(process_bad_records=5)))
+    error, attempt = await failure(sh(code, host_limits=Limits(process_bad_records=5)))
     assert "process_bad_records of 5" in error.what
     assert "line 1: no output event" in error.what
     assert artifact(attempt, "bad_records")["count"] == 6
@@ -276,7 +276,7 @@ FLOOD = """
 @in_loop
 async def test_the_program_waits_while_the_store_is_behind():
     attempt = Slow()
-    spawner = python(FLOOD, limits=Limits(process_window=100_000))
+    spawner = python(FLOOD, host_limits=Limits(process_window=100_000))
     worker = await spawner.spawn(make_ctx(channel=attempt))
     while not attempt.waits:
         await asyncio.sleep(0.01)
@@ -299,7 +299,7 @@ async def test_nothing_is_lost_of_a_program_that_ended_while_it_was_held_back():
     attempt = Slow()
     code = f"""printf '%02000d\\n' 1; echo '{{"type":"partial","chunk":"x"}}'; {GOOD}"""
     limits = Limits(process_window=1, process_drain=0.05, process_bad_records=10)
-    worker = await sh(f"echo 1; sleep 0.1; {code}", limits=limits).spawn(make_ctx(channel=attempt))
+    worker = await sh(f"echo 1; sleep 0.1; {code}", host_limits=limits).spawn(make_ctx(channel=attempt))
     while not attempt.waits:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.4)
@@ -313,7 +313,7 @@ async def test_nothing_is_lost_of_a_program_that_ended_while_it_was_held_back():
 async def test_a_cancel_ends_a_program_that_is_held_back():
     attempt = Slow()
     ctx = make_ctx(channel=attempt)
-    worker = await python(FLOOD, limits=Limits(process_window=1_000)).spawn(ctx)
+    worker = await python(FLOOD, host_limits=Limits(process_window=1_000)).spawn(ctx)
     while not attempt.waits:
         await asyncio.sleep(0.01)
     ctx.cancel_token.cancel("enough")

@@ -132,7 +132,9 @@ def test_what_json_cannot_carry_exactly_stays_text(text):
 async def test_json_beyond_the_limits_fails_named():
     error, _ = await failure(python("print('[' * 5000 + ']' * 5000)"))
     assert isinstance(error.__cause__, LimitExceeded | BadValue)
-    error, _ = await failure(python("print('\"' + 'x' * 5000 + '\"')", limits=Limits(max_value_bytes=1000)))
+    error, _ = await failure(
+        python("print('\"' + 'x' * 5000 + '\"')", host_limits=Limits(max_value_bytes=1000))
+    )
     assert "max_value_bytes" in error.what
 
 
@@ -235,7 +237,7 @@ async def test_a_signal_is_named_with_the_last_words():
 
 @in_loop
 async def test_too_much_output_kills_the_tree():
-    error, _ = await failure(sh("yes & yes", limits=Limits(process_output_bytes=100_000)))
+    error, _ = await failure(sh("yes & yes", host_limits=Limits(process_output_bytes=100_000)))
     assert "limit process_output_bytes of 100,000 exceeded" in error.what
     assert isinstance(error.__cause__, LimitExceeded)
 
@@ -244,7 +246,7 @@ async def test_too_much_output_kills_the_tree():
 async def test_of_stderr_the_tail_is_kept():
     limits = Limits(process_stderr_tail=1000)
     code = "import sys; sys.stderr.write('é' * 2_000_000 + 'xend')"
-    result = await value(python(code, limits=limits))
+    result = await value(python(code, host_limits=limits))
     assert result["stderr"].endswith("ééxend")
     assert len(result["stderr"].encode()) in (999, 1000)
     assert "lossy" not in result
@@ -305,7 +307,7 @@ async def test_a_grandchild_that_holds_the_pipe_does_not_hold_the_result(tmp_pat
     code = 'read -r f; sleep 60 & echo $! > "$f"; echo \'"done"\''
     loop = asyncio.get_running_loop()
     began = loop.time()
-    assert await value(sh(code, limits=Limits(process_drain=0.1)), f"{path}\n") == "done"
+    assert await value(sh(code, host_limits=Limits(process_drain=0.1)), f"{path}\n") == "done"
     assert loop.time() - began < 10
     assert await gone(int(path.read_text()))
 

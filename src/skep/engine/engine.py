@@ -67,6 +67,8 @@ class Engine(Acts, VerdictActs, LoopActs, PromptActs, RunActs, QuestionActs, Wor
         self.drivers: dict[str, RunDriver] = {}
         self.launchers = Launchers(journal, self.drivers, self.questions.work)
         self.threadsafe: ThreadSafe
+        self.worker_url: str | None = None
+        """Where a server of this engine is reached by workers that pull (`SKEP_URL`); who starts one says so."""
         self.unrecovered: dict[str, SkepError] = {}
         """Interrupted runs that could not be taken up, and why."""
         self.replies = Replies(limits.ended_submits)

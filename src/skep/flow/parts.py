@@ -12,8 +12,10 @@ from skep.flow.agents import (
     LintLevel,
     Name,
     Runner,
+    Seconds,
     doc,
 )
+from skep.flow.process_limits import NO_LIMITS, ProcessLimits
 
 SCHEMA_VERSION = "0.1.0"
 
@@ -123,10 +125,15 @@ class SubprocessDef(Struct, frozen=True, kw_only=True):
     name: Annotated[Name, doc("What a runner's template refers to.")]
     argv: Annotated[tuple[str, ...], doc("Program and arguments, with placeholders such as {prompt}.")]
     stdin: Annotated[str | None, doc("What is written to it.")] = None
-    env: Annotated[dict[str, str], doc("Added to its environment.")] = field(default_factory=dict)
+    env: Annotated[
+        dict[str, str | None], doc("Added to its environment; null hands the host's value on.")
+    ] = field(default_factory=dict)
     cwd: Annotated[str | None, doc("Its working directory.")] = None
     output: Annotated[ProcessOutput | None, doc("How its output is read.")] = None
     stream_mode: Annotated[
         Literal["ndjson_lines", "sse_events", "length_prefixed"] | None,
         doc("Its output as events; not with output."),
     ] = None
+    timeout: Annotated[Seconds | None, doc("Seconds until it is ended and the attempt failed.")] = None
+    home: Annotated[Literal["private"] | None, doc("HOME is the attempt's scratch folder.")] = None
+    limits: Annotated[ProcessLimits, doc("What it may use of the machine.")] = NO_LIMITS

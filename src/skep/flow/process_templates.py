@@ -27,7 +27,8 @@ def texts_of(template: SubprocessDef) -> Iterator[tuple[str, str]]:
     if template.stdin is not None:
         yield "stdin", template.stdin
     for name, text in template.env.items():
-        yield f"env.{name}", text
+        if text is not None:
+            yield f"env.{name}", text
     if template.cwd is not None:
         yield "cwd", template.cwd
 

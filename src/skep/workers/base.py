@@ -133,6 +133,10 @@ class Attempt(Protocol):
         """The directive number `after` (from 0) that was injected into the task, once there is one."""
         ...
 
+    def final_ok(self) -> bool | None:
+        """`ok` of the last `final`, whoever submitted it; `None` while there is none."""
+        ...
+
     def acts(self) -> OwnActs:
         """What the worker may do with its own authority."""
         ...
@@ -147,6 +151,10 @@ class Attempt(Protocol):
 
     def handle(self) -> str:
         """The short stand-in for `token`, for workers that pull. Only with `Spawner.pulls`."""
+        ...
+
+    def worker_url(self) -> str | None:
+        """Where workers that pull reach the engine's server; `None` when there is none."""
         ...
 
 

@@ -194,6 +194,10 @@ class Channel:
             return None
         return self._dispatcher.ledger.value(final.content, self._task.id), final.ok
 
+    def final_ok(self) -> bool | None:
+        final = self.delivered or self._task.final
+        return final.ok if final is not None else None
+
     def acts(self) -> OwnActs:
         self._check_open()
         dispatcher, nonce = self._dispatcher, self._task.nonce
@@ -211,6 +215,9 @@ class Channel:
                 "this worker was not given a handle", fix="only workers that pull their prompt have one"
             )
         return self._dispatcher.tokens.handle(self._task.nonce)
+
+    def worker_url(self) -> str | None:
+        return self._dispatcher.engine.worker_url
 
     def _check_open(self) -> None:
         if self._closed:

@@ -85,6 +85,9 @@ class FakeAttempt:
             return None
         return values.decode(self._final.content.value), self._final.ok
 
+    def final_ok(self) -> bool | None:
+        return None if self._final is None else self._final.ok
+
     def acts(self) -> FakeActs:
         self._check_open()
         return self.own_acts
@@ -100,6 +103,9 @@ class FakeAttempt:
 
     def handle(self) -> str:
         return "wh-" + "0" * 32
+
+    def worker_url(self) -> None:
+        return None
 
     @property
     def finals(self) -> list[tuple[Any, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from skep.errors import SpawnError
 ARGUMENT_BYTES = 128 * 1024 - 1
 """Linux takes no longer argument (MAX_ARG_STRLEN with its NUL)."""
 
+HANDLE_FD = "SKEP_HANDLE_FD"
+
 
 class Command(Struct, frozen=True):
     """What to execute. `stdin` `None` stands for /dev/null; `cwd` is absolute."""
@@ -23,6 +26,8 @@ class Command(Struct, frozen=True):
     env: dict[str, str]
     cwd: str
     stdin: bytes | None
+    handle: str | None = None
+    """Given by a descriptor, whose number is in `SKEP_HANDLE_FD`."""
 
 
 def checked_argument(text: str, what: str, fix: str = "pass it by stdin") -> str:
@@ -57,6 +62,19 @@ def start(command: Command) -> subprocess.Popen[bytes]:
     Raises:
         SpawnError: with what stands in the way and what to do about it.
     """
+    if command.handle is None:
+        return _started(command, command.env)
+    # A socket and not a pipe: others of our user could open a pipe by `/proc/PID/fd`, and take what is in it.
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(f"{command.handle}\n".encode())
+        number = theirs.fileno()
+        return _started(command, command.env | {HANDLE_FD: str(number)}, (number,))
+
+
+def _started(
+    command: Command, env: dict[str, str], descriptors: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
     if not Path(command.cwd).is_dir():
         raise SpawnError(f"working directory {command.cwd} is not there", fix="create it, or change cwd")
     try:
@@ -67,7 +85,8 @@ def start(command: Command) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=command.cwd,
-            env=command.env,
+            env=env,
+            pass_fds=descriptors,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from skep.core.outputs import Artifact, OutputEvent, inline
-from skep.errors import WorkerFailed
+from skep.errors import LimitExceeded, WorkerFailed
 from skep.limits import Limits
 from skep.workers.process.child import Exit
 
@@ -26,6 +26,22 @@ def no_exit_code(end: Exit, program: str) -> WorkerFailed | None:
     if end.code < 0:
         return WorkerFailed(f"{program} was killed by {_signal_name(-end.code)}{last_words(end)}")
     return None
+
+
+def failed_after(end: Exit, program: str) -> WorkerFailed:
+    """The failure of a program that had a good result and did not exit with 0."""
+    return WorkerFailed(
+        f"{program} ended with exit code {end.code} after its final{last_words(end)}",
+        fix="a program that has done its work exits with 0",
+    )
+
+
+def too_much(program: str, most: int) -> WorkerFailed:
+    """The failure of a program that writes more than it may."""
+    cause = LimitExceeded("process_output_bytes", most)
+    why = WorkerFailed(f"{program} was killed: {cause}", fix="have it write a file, or raise the limit")
+    why.__cause__ = cause
+    return why
 
 
 def kept_stderr(end: Exit, limits: Limits) -> list[OutputEvent]:

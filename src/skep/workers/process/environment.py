@@ -22,7 +22,7 @@ PUBLISHED = ("MSE_TOKEN_AGENT_ID", "MSE_TOKEN_NONCE", "MSE_TASK_ID", "MSE_ATTEMP
 """Names that programs written for the published engine read. What stands in `MSE_TOKEN_NONCE` tells attempts
 apart as a nonce does, and opens nothing: it is a digest of ours."""
 
-_LASTING = frozenset({"SKEP_AGENT", "MSE_CTX_AGENT"})
+_LASTING = frozenset({"SKEP_AGENT", "MSE_CTX_AGENT", "SKEP_URL"})
 """What a program that serves many attempts is told of them; the rest comes with each."""
 
 
@@ -72,6 +72,18 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
     if ctx.run_id is not None:
         env["SKEP_RUN_ID"] = ctx.run_id
     return env
+
+
+def pull_variables(ctx: Ctx, *, hide_handle: bool = False) -> dict[str, str]:
+    """What a program that pulls is told beside `environment`: its handle, and where the server is, if there is one.
+
+    Whoever may read the environment of our processes sees it there, for as long as the attempt lives.
+    """
+    told = {} if hide_handle else {"SKEP_HANDLE": ctx.channel.handle()}
+    url = ctx.channel.worker_url()
+    if url is not None:
+        told["SKEP_URL"] = url
+    return told
 
 
 def without_attempt(env: Mapping[str, str]) -> dict[str, str]:

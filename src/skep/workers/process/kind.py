@@ -35,10 +35,7 @@ class ProcessKind:
                 fix="run the Blueprint from a file of your own",
             )
         if type_of(spec) is dict and "template" in spec:
-            read = msgspec.convert(spec, TemplateSpec)
-            return TemplateSpawner(
-                read.template, model=read.model, tools=read.tools, timeout=read.timeout, limits=env.limits
-            )
+            return TemplateSpawner.from_spec(msgspec.convert(spec, TemplateSpec), env.limits)
         spawner = ProcessSpawner.from_spec(spec, env.limits)
         self._spawners.add(spawner)
         return spawner

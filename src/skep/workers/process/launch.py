@@ -8,14 +8,15 @@ from collections.abc import Callable
 from msgspec import structs
 
 from skep.errors import WorkerCancelled
+from skep.flow.process_limits import NO_LIMITS, ProcessLimits
 from skep.ids import WORKER, new_id
 from skep.limits import Limits
 from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Worker
 from skep.workers.process.attend import Attendant
 from skep.workers.process.child import Child
 from skep.workers.process.command import Command, start
+from skep.workers.process.confine import confine
 from skep.workers.process.output import Output
-from skep.workers.process.resources import NO_LIMITS, Resources, confine
 from skep.workers.process.tree.tree import Tree
 
 
@@ -30,25 +31,25 @@ def too_late(ctx: Ctx) -> Worker | None:
 
 async def launch(
     ctx: Ctx,
-    command: Command,
+    prepare: Callable[[str], Command],
     output: Output,
     limits: Limits,
     *,
     timeout: float | None = None,  # noqa: ASYNC109 - the program's, not that of its start
-    resources: Resources = NO_LIMITS,
-    after: Callable[[], object] | None = None,
+    own_limits: ProcessLimits = NO_LIMITS,
 ) -> Worker:
-    """Start a program for one attempt and attend to it; `after` is called when it has ended.
+    """Start a program for one attempt and attend to it; `prepare` makes its command, given its scratch folder.
 
     Raises:
-        SpawnError: it cannot be started.
+        SpawnError: it cannot be started; and what `prepare` raises.
     """
     tree = await Tree.begin()
     try:
         ctx.channel.admit_folder(tree.scratch)
+        command = prepare(tree.scratch)
         command = structs.replace(command, env=tree.variables() | command.env)
         child = Child(start(command), command.stdin, limits, output, tree)
-        confine(child.pid, resources)
+        confine(child.pid, own_limits)
     except BaseException:
         tree.abandon()
         raise
@@ -61,6 +62,4 @@ async def launch(
 
     attending = asyncio.get_running_loop().create_task(attend())
     attending.add_done_callback(lambda _: child.destroy())
-    if after is not None:
-        attending.add_done_callback(lambda _: after())
     return JoinHandler(new_id(WORKER), ctx.cancel_token, attending)

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec import structs
+
 from skep.errors import WorkerFailed
+from skep.flow.process_limits import ProcessLimits
+from skep.limits import Limits
 from skep.workers.process.child import Child, Exit
+
+
+def bounded(host: Limits, own: ProcessLimits) -> Limits:
+    """The limits of one worker: its own where they are narrower than the host's."""
+    if own.output_bytes is None:
+        return host
+    return structs.replace(host, process_output_bytes=min(own.output_bytes, host.process_output_bytes))
 
 
 class Output(Protocol):

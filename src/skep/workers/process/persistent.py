@@ -11,14 +11,15 @@ from msgspec import Struct, structs
 
 from skep.core.outputs import Final, OutputEvent
 from skep.errors import BadValue, WorkerCancelled, WorkerFailed
+from skep.flow.process_limits import ProcessLimits
 from skep.ids import WORKER, new_id
 from skep.limits import Limits
 from skep.workers.base import CancelToken, Completion, Ctx, JoinHandler
 from skep.workers.process.child import Child, Exit
 from skep.workers.process.command import Command, encoded, start
-from skep.workers.process.ending import last_words, no_exit_code
+from skep.workers.process.confine import confine
+from skep.workers.process.ending import last_words, no_exit_code, too_much
 from skep.workers.process.feed import Feed
-from skep.workers.process.resources import Resources, confine
 from skep.workers.process.streams.ndjson import LineDecoder
 from skep.workers.process.streams.records import BadRecords, check_contents, decode_event, event_decoder
 from skep.workers.process.tree.tree import Tree
@@ -32,12 +33,13 @@ Reply = tuple[str, OutputEvent]
 """Whom an event is for, and the event."""
 
 
-class _Request(Struct, frozen=True):
+class _Request(Struct, frozen=True, omit_defaults=True):
     id: str
     task_id: str
     attempt: int
     agent: str
     prompt: str
+    handle: str | None = None
 
 
 class _Id(Struct, frozen=True, gc=False):
@@ -50,6 +52,7 @@ class _Call(Struct, eq=False):
     id: str
     feed: Feed
     done: asyncio.Future[WorkerFailed | None]
+    size: int = 0
 
 
 _ids = msgspec.json.Decoder(_Id)
@@ -76,6 +79,8 @@ class PersistentProcess(JoinHandler):
         self._child: Child
         self._call: _Call | None = None
         self._spoilt = False
+        self._pull = False
+        self._most: int | None = None
         self._tree: Tree
         self._closing: asyncio.Task[None] | None = None
 
@@ -83,21 +88,25 @@ class PersistentProcess(JoinHandler):
     async def start(
         cls,
         command: Command,
-        resources: Resources,
+        own_limits: ProcessLimits,
         limits: Limits,
         timeout: float | None,  # noqa: ASYNC109 - that of each invocation
+        *,
+        pull: bool = False,
     ) -> Self:
-        """Start the program; `timeout` is for each invocation, in seconds.
+        """Start the program; `timeout` is for each invocation, in seconds. `pull`: requests carry the handle.
 
         Raises:
             SpawnError: it cannot be started.
         """
         self = cls(command.argv[0], limits, timeout)
+        self._pull = pull
+        self._most = own_limits.output_bytes
         tree = await Tree.begin()
         try:
             command = structs.replace(command, env=tree.variables() | command.env)
             self._child = Child(start(command), b"", limits, self, tree, keep_stdin=True)
-            confine(self._child.pid, resources)
+            confine(self._child.pid, own_limits)
         except BaseException:
             tree.abandon()
             raise
@@ -138,6 +147,7 @@ class PersistentProcess(JoinHandler):
 
     def take(self, chunk: bytes) -> None:
         """A piece of its stdout."""
+        self._measure(len(chunk))
         batch: list[OutputEvent] = []
         for name, event in self._decoder.feed(chunk):
             call = self._call
@@ -159,9 +169,21 @@ class PersistentProcess(JoinHandler):
         done: asyncio.Future[WorkerFailed | None] = asyncio.get_running_loop().create_future()
         call = self._call = _Call(f"{ctx.task_id}/{ctx.attempt}", feed, done)
         self._decoder.bad = BadRecords("line", self._limits)
-        request = _Request(call.id, ctx.task_id, ctx.attempt, ctx.agent, ctx.prompt)
+        ctx.channel.admit_folder(self._tree.scratch)
+        handle = ctx.channel.handle() if self._pull else None
+        request = _Request(call.id, ctx.task_id, ctx.attempt, ctx.agent, ctx.prompt, handle)
         self._child.write(msgspec.json.encode(request) + b"\n")
         return call
+
+    def _measure(self, size: int) -> None:
+        """Hold the invocation that goes on to its share of stdout."""
+        call = self._call
+        if self._most is None or call is None or call.feed.why is not None:
+            return
+        call.size += size
+        if call.size > self._most:
+            self._spoilt = True
+            call.feed.fail(too_much(self._program, self._most))
 
     def _after(self, batch: list[OutputEvent], size: int) -> None:
         """What a chunk left over for the invocation that goes on."""

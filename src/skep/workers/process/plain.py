@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 from skep import values
-from skep.core.outputs import Final, OutputEvent, Progress, inline
-from skep.errors import BadValue, LimitExceeded, WorkerFailed
+from skep.core.outputs import Artifact, Final, OutputEvent, Progress, inline
+from skep.errors import BadValue, WorkerFailed
 from skep.limits import Limits
 from skep.workers.base import Ctx
 from skep.workers.process.child import Child, Exit
-from skep.workers.process.ending import kept_stderr, no_exit_code, text_of
+from skep.workers.process.ending import failed_after, kept_stderr, no_exit_code, text_of, too_much
 
 PARSED_HERE = 256 * 1024
 """Output up to this many bytes is parsed on the event loop, more of it in a thread."""
@@ -24,6 +24,9 @@ class PlainOutput:
     bytes that are not UTF-8 are replaced, which `"lossy": true` says. `ok` is exit code 0. Any other exit
     code is noted as progress, and stderr kept as an artifact where the value does not hold it. A program that
     writes more than `process_output_bytes` is killed.
+
+    A program that pulls may submit its result instead: then that stands, together with the exit code, and stdout
+    is kept as an artifact.
     """
 
     def __init__(self, ctx: Ctx, program: str, limits: Limits) -> None:
@@ -46,17 +49,18 @@ class PlainOutput:
             self._child.kill()
 
     def failure(self, end: Exit) -> WorkerFailed | None:
-        if not self._overflowed:
-            return no_exit_code(end, self._program)
-        cause = LimitExceeded("process_output_bytes", self._limits.process_output_bytes)
-        failed = WorkerFailed(
-            f"{self._program} was killed: {cause}", fix="have it write a file, or raise the limit"
-        )
-        failed.__cause__ = cause
-        return failed
+        if self._overflowed:
+            return too_much(self._program, self._limits.process_output_bytes)
+        why = no_exit_code(end, self._program)
+        if why is None and end.code != 0 and self._ctx.channel.final_ok():
+            why = failed_after(end, self._program)
+        return why
 
     async def deliver(self, end: Exit) -> None:
         stdout = b"".join(self._chunks)
+        if self._ctx.channel.final_ok() is not None:
+            self._keep(stdout, end)
+            return
         if len(stdout) <= PARSED_HERE:
             notes, final = self.read(stdout, end)
         else:
@@ -79,6 +83,13 @@ class PlainOutput:
         if is_json and not ok:
             notes += kept_stderr(end, self._limits)
         return notes, Final(inline(value, self._limits, where="output"), ok)
+
+    def _keep(self, stdout: bytes, end: Exit) -> None:
+        """What was printed beside a result that was submitted."""
+        text, _ = text_of(stdout)
+        notes = [] if end.code == 0 else [Progress("exit", f"exit code {end.code}")]
+        kept = [Artifact("stdout", inline(text, self._limits))] if text else []
+        self._ctx.channel.emit_many([*notes, *kept, *kept_stderr(end, self._limits)])
 
     @property
     def _overflowed(self) -> bool:

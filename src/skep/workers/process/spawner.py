@@ -9,17 +9,17 @@ import msgspec
 from msgspec import Struct, structs
 
 from skep.errors import BlueprintError, ConfigError
+from skep.flow.process_limits import NO_LIMITS, ProcessLimits
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Ctx, Worker
 from skep.workers.pool import PooledSpawner, PoolSize
 from skep.workers.process.command import Command, checked_argument, encoded
-from skep.workers.process.environment import check_names, environment, without_attempt
+from skep.workers.process.environment import check_names, environment, pull_variables, without_attempt
 from skep.workers.process.launch import launch, too_late
-from skep.workers.process.output import Output
+from skep.workers.process.output import Output, bounded
 from skep.workers.process.persistent import PersistentProcess
 from skep.workers.process.place import program_and_cwd
 from skep.workers.process.plain import PlainOutput
-from skep.workers.process.resources import NO_LIMITS, Resources
 from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
 from skep.workers.process.streamed import StreamedOutput
 from skep.workers.process.streams import StreamMode, decoder_of
@@ -34,10 +34,12 @@ class _Settings(Struct, frozen=True, kw_only=True):
     env: dict[str, str | None]
     home: Literal["private"] | None
     timeout: float | None
-    resources: Resources
-    limits: Limits
+    limits: ProcessLimits
     persistent: bool
     pool: PoolSize
+    pull: bool
+    hide_handle: bool
+    host_limits: Limits
 
 
 class ProcessSpawner:
@@ -57,10 +59,15 @@ class ProcessSpawner:
             allow-list of `environment` and its attempt (`SKEP_*`).
         home: `private`: HOME is the attempt's scratch folder, without the logins that lie in the real one.
         timeout: seconds until it is ended as if cancelled, and the attempt failed.
-        resources: memory, CPU seconds and open files that each of its processes may use (Linux).
-        limits: `process_output_bytes` and its kin.
+        limits: memory, CPU seconds and open files that each of its processes may use (Linux), and bytes of stdout.
         persistent: one program serves many attempts, see `PersistentProcess`.
         pool: how many of them there are.
+        pull: the program acts for its attempt: it gets the attempt's handle, as text from the descriptor whose number
+            is in `SKEP_HANDLE_FD` and in `SKEP_HANDLE`, and the server's address in `SKEP_URL` if there is a
+            server. A persistent one gets the handle with each request. A result that it submits stands,
+            whatever it prints.
+        hide_handle: no `SKEP_HANDLE`, which others of this user may read.
+        host_limits: `process_stderr_tail` and its kin.
 
     The forms below each return a changed copy:
 
@@ -84,10 +91,12 @@ class ProcessSpawner:
         env: Mapping[str, str | None] | None = None,
         home: Literal["private"] | None = None,
         timeout: float | None = None,
-        resources: Resources = NO_LIMITS,
-        limits: Limits | None = None,
+        limits: ProcessLimits = NO_LIMITS,
         persistent: bool = False,
         pool: PoolSize | None = None,
+        pull: bool = False,
+        hide_handle: bool = False,
+        host_limits: Limits | None = None,
     ) -> None:
         if isinstance(args, str) or any("\0" in text for text in (program, *args)) or not program:
             raise ConfigError(
@@ -108,15 +117,17 @@ class ProcessSpawner:
             env=dict(env or {}),
             home=home,
             timeout=timeout,
-            resources=resources,
-            limits=limits or DEFAULT_LIMITS,
+            limits=limits,
             persistent=persistent,
             pool=pool or PoolSize(),
+            pull=pull,
+            hide_handle=hide_handle,
+            host_limits=bounded(host_limits or DEFAULT_LIMITS, limits),
         )
         self._pooled = self._pool() if persistent else None
 
     @classmethod
-    def from_spec(cls, spec: Any, limits: Limits | None = None) -> Self:
+    def from_spec(cls, spec: Any, host_limits: Limits | None = None) -> Self:
         """The spawner that an agent's `spec` describes.
 
         Raises:
@@ -130,7 +141,7 @@ class ProcessSpawner:
         options: dict[str, Any] = structs.asdict(msgspec.convert(spec, ProcessSpec))
         if options["stream_mode"] is not None:
             options["stream_mode"] = StreamMode(options["stream_mode"])
-        return cls(**options, limits=limits)
+        return cls(**options, host_limits=host_limits)
 
     @classmethod
     def run(cls, line: str) -> Self:
@@ -170,6 +181,11 @@ class ProcessSpawner:
     def program(self) -> str:
         return self._settings.program
 
+    @property
+    def pulls(self) -> bool:
+        """See `Spawner`."""
+        return self._settings.pull
+
     async def spawn(self, ctx: Ctx) -> Worker:
         """Start the program.
 
@@ -181,11 +197,11 @@ class ProcessSpawner:
         settings = self._settings
         return too_late(ctx) or await launch(
             ctx,
-            self._command(ctx),
+            lambda _: self._command(ctx),
             self._output(ctx),
-            settings.limits,
+            settings.host_limits,
             timeout=settings.timeout,
-            resources=settings.resources,
+            own_limits=settings.limits,
         )
 
     async def close(self) -> None:
@@ -201,10 +217,11 @@ class ProcessSpawner:
         return type(self)(**structs.asdict(structs.replace(self._settings, **changes)))
 
     def _output(self, ctx: Ctx) -> Output:
-        mode, limits = self._settings.stream_mode, self._settings.limits
-        if mode is None:
+        settings, limits = self._settings, self._settings.host_limits
+        if settings.stream_mode is None:
             return PlainOutput(ctx, self.program, limits)
-        return StreamedOutput(ctx, self.program, decoder_of(mode, limits), limits)
+        decoder = decoder_of(settings.stream_mode, limits)
+        return StreamedOutput(ctx, self.program, decoder, limits, settings.limits.output_bytes)
 
     def _command(self, ctx: Ctx) -> Command:
         settings = self._settings
@@ -214,7 +231,11 @@ class ProcessSpawner:
             () if settings.use_stdin else (checked_argument(ctx.prompt, "the prompt", "use_stdin: true"),)
         )
         env = environment(ctx, settings.env, private_home=settings.home == "private")
-        return Command([program, *settings.args, *prompt], env, cwd, stdin)
+        handle = None
+        if settings.pull:
+            handle = ctx.channel.handle()
+            env |= pull_variables(ctx, hide_handle=settings.hide_handle)
+        return Command([program, *settings.args, *prompt], env, cwd, stdin, handle)
 
     # -- persistent ----------------------------------------------------------------------------
 
@@ -223,10 +244,16 @@ class ProcessSpawner:
 
         async def make(ctx: Ctx) -> PersistentProcess:
             return await PersistentProcess.start(
-                self._lasting(ctx), settings.resources, settings.limits, settings.timeout
+                self._lasting(ctx),
+                settings.limits,
+                settings.host_limits,
+                settings.timeout,
+                pull=settings.pull,
             )
 
-        return PooledSpawner(make, settings.pool, runs_ahead=False, key=self._key, limits=settings.limits)
+        return PooledSpawner(
+            make, settings.pool, runs_ahead=False, key=self._key, limits=settings.host_limits
+        )
 
     def _key(self, ctx: Ctx) -> tuple[str, ...]:
         """A program may serve another attempt that would start the very same one."""
@@ -243,5 +270,8 @@ class ProcessSpawner:
         settings = self._settings
         program, cwd = program_and_cwd(ctx, settings.program, settings.cwd)
         private = settings.home == "private"
-        env = without_attempt(environment(ctx, settings.env, private_home=private))
+        env = environment(ctx, settings.env, private_home=private)
+        if settings.pull:
+            env |= pull_variables(ctx, hide_handle=True)
+        env = without_attempt(env)
         return Command([program, *settings.args], env, cwd, b"")

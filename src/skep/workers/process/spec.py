@@ -10,11 +10,11 @@ from msgspec import Meta, Struct
 from skep.errors import ConfigError
 from skep.flow.parts import SubprocessDef
 from skep.flow.problems import Problem, inside
+from skep.flow.process_limits import NO_LIMITS, ProcessLimits
 from skep.flow.struct_reader import StructReader
 from skep.values import type_of
 from skep.workers.pool import PoolSize
 from skep.workers.process.environment import check_names
-from skep.workers.process.resources import Resources
 
 Text = Annotated[str, Meta(pattern="^[^\0]*$", examples=["text without NUL"])]
 Filled = Annotated[str, Meta(pattern="^[^\0]+$", examples=["ruff"], description="The program to run.")]
@@ -35,10 +35,14 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
     """Seconds."""
     home: Literal["private"] | None = None
     """`private`: HOME is the attempt's scratch folder."""
-    resources: Resources = Resources()
+    limits: ProcessLimits = NO_LIMITS
     stream_mode: Literal["ndjson_lines", "sse_events", "length_prefixed"] | None = None
     persistent: bool = False
     pool: PoolSize = PoolSize()
+    pull: bool = False
+    """It gets its attempt's handle."""
+    hide_handle: bool = False
+    """By `SKEP_HANDLE_FD` only."""
 
 
 class TemplateSpec(Struct, frozen=True, kw_only=True):
@@ -48,7 +52,12 @@ class TemplateSpec(Struct, frozen=True, kw_only=True):
     model: str | None = None
     tools: tuple[str, ...] | None = None
     timeout: Seconds | None = None
-    """Seconds."""
+    """Seconds. This and what follows stand for what the template says of it."""
+    home: Literal["private"] | None = None
+    limits: ProcessLimits | None = None
+    stream_mode: Literal["ndjson_lines", "sse_events", "length_prefixed"] | None = None
+    pull: bool = False
+    hide_handle: bool = False
 
 
 def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
@@ -62,6 +71,12 @@ def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
         template = StructReader(problems).struct(TemplateSpec, spec, place)
         if template is not None and not problems:
             _check_env(template.template.env, inside(place, "template"), problems)
+            _check_handle(template, place, problems)
+            if template.stream_mode is not None and template.template.output is not None:
+                message = "the template maps its output, which is read as a whole"
+                problems.append(
+                    Problem(inside(place, "stream_mode"), "E-FIELD-FORM", message, "leave it out")
+                )
         return problems
     read = StructReader(problems).struct(ProcessSpec, spec if spec is not None else {}, place)
     if read is not None and not problems:
@@ -72,6 +87,7 @@ def check_subprocess_spec(spec: Any, place: str) -> list[Problem]:
 def _check_forms(read: ProcessSpec, place: str, problems: list[Problem]) -> None:
     """What the types cannot say."""
     _check_env(read.env, place, problems)
+    _check_handle(read, place, problems)
     if read.persistent and not read.use_stdin:
         message = "a persistent program gets its prompts by stdin"
         problems.append(Problem(inside(place, "use_stdin"), "E-FIELD-FORM", message, "leave it out"))
@@ -85,6 +101,12 @@ def _check_forms(read: ProcessSpec, place: str, problems: list[Problem]) -> None
         message = "a prompt that begins with - would be read as an option"
         fix = 'end args with "--" if the program knows it, or use stdin'
         problems.append(Problem(inside(place, "args"), "W-PROMPT-DASH", message, fix, "warning"))
+
+
+def _check_handle(read: ProcessSpec | TemplateSpec, place: str, problems: list[Problem]) -> None:
+    if read.hide_handle and not read.pull:
+        message = "without pull there is no handle"
+        problems.append(Problem(inside(place, "hide_handle"), "E-FIELD-FORM", message, "say pull: true too"))
 
 
 def _takes_no_options(read: ProcessSpec) -> bool:

@@ -7,7 +7,7 @@ from skep.errors import WorkerFailed
 from skep.limits import Limits
 from skep.workers.base import Ctx
 from skep.workers.process.child import Child, Exit
-from skep.workers.process.ending import kept_stderr, last_words, no_exit_code
+from skep.workers.process.ending import failed_after, kept_stderr, no_exit_code, too_much
 from skep.workers.process.feed import Feed
 from skep.workers.process.streams import StreamDecoder
 
@@ -20,21 +20,30 @@ class StreamedOutput:
     The last `final` decides, together with the exit code: a program that fails after a good `final` has failed.
     Without a `final` the result is blocked and says so. Neighbouring partials become one. Records that are no
     events are counted, the first few shown as progress and kept in the artifact `bad_records`; too many, or a
-    stream that cannot be read on, end the program and fail the attempt.
+    stream that cannot be read on, end the program and fail the attempt; so do more than `most` bytes.
     """
 
-    def __init__(self, ctx: Ctx, program: str, decoder: StreamDecoder, limits: Limits) -> None:
+    def __init__(
+        self, ctx: Ctx, program: str, decoder: StreamDecoder, limits: Limits, most: int | None = None
+    ) -> None:
         self._ctx = ctx
         self._program = program
         self._decoder = decoder
         self._limits = limits
+        self._most = most
+        self._size = 0
         self._feed: Feed
 
     def attach(self, child: Child) -> None:
         self._feed = Feed(self._ctx, self._program, child, self._limits)
 
     def take(self, chunk: bytes) -> None:
-        if not self._feed.deaf:
+        if self._feed.deaf:
+            return
+        self._size += len(chunk)
+        if self._most is not None and self._size > self._most:
+            self._feed.fail(too_much(self._program, self._most))
+        else:
             self._give(self._decoder.feed(chunk), len(chunk))
 
     def failure(self, end: Exit) -> WorkerFailed | None:
@@ -44,20 +53,18 @@ class StreamedOutput:
             self._give(self._decoder.end(), 0)
         feed.keep(self._decoder.bad)
         why = feed.why or no_exit_code(end, self._program)
-        if why is None and feed.ok and end.code != 0:
-            why = WorkerFailed(
-                f"{self._program} ended with exit code {end.code} after its final{last_words(end)}",
-                fix="a program that has done its work exits with 0",
-            )
+        if why is None and end.code != 0 and self._ctx.channel.final_ok():
+            why = failed_after(end, self._program)
         return why
 
     async def deliver(self, end: Exit) -> None:
         notes: list[OutputEvent] = [] if end.code == 0 else [Progress("exit", f"exit code {end.code}")]
-        if not self._feed.ok:
+        ok = self._ctx.channel.final_ok()
+        if not ok:
             notes += kept_stderr(end, self._limits)
         if notes:
             self._ctx.channel.emit_many(notes)
-        if self._feed.ok is None:
+        if ok is None:
             value = {"raw": "", "note": NO_FINAL, "exit_success": end.code == 0}
             self._ctx.channel.deliver(Final(inline(value, self._limits), ok=False))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
+
+from msgspec import structs
 
 from skep.errors import SpawnError
 from skep.flow.parts import SubprocessDef
@@ -12,12 +14,13 @@ from skep.flow.process_templates import PLACEHOLDER, used_in
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.base import Ctx, Worker
 from skep.workers.process.command import Command, checked_argument, encoded
-from skep.workers.process.environment import check_names, environment
+from skep.workers.process.environment import check_names, environment, pull_variables
 from skep.workers.process.launch import launch, too_late
 from skep.workers.process.mapped import MappedOutput
-from skep.workers.process.output import Output
+from skep.workers.process.output import Output, bounded
 from skep.workers.process.place import program_and_cwd
 from skep.workers.process.plain import PlainOutput
+from skep.workers.process.spec import TemplateSpec
 from skep.workers.process.streamed import StreamedOutput
 from skep.workers.process.streams import StreamMode, decoder_of
 
@@ -32,8 +35,7 @@ class TemplateSpawner:
         template: lint has checked its placeholders.
         model: what `{model}` stands for.
         tools: what `{tools_csv}` lists.
-        timeout: seconds until it is ended as if cancelled, and the attempt failed.
-        limits: as for `ProcessSpawner`.
+        pull, hide_handle, host_limits: as for `ProcessSpawner`.
 
     Raises:
         ConfigError: its environment cannot be set.
@@ -47,16 +49,38 @@ class TemplateSpawner:
         *,
         model: str | None = None,
         tools: Sequence[str] | None = None,
-        timeout: float | None = None,
-        limits: Limits | None = None,
+        pull: bool = False,
+        hide_handle: bool = False,
+        host_limits: Limits | None = None,
     ) -> None:
         check_names(template.env)
         self.template = template
+        self.pulls = pull
+        self._hide_handle = hide_handle
         self._model = model
         self._tools = None if tools is None else ",".join(tools)
-        self._timeout = timeout
-        self._limits = limits or DEFAULT_LIMITS
+        self._limits = bounded(host_limits or DEFAULT_LIMITS, template.limits)
         self._needs_file = "system_file" in used_in(template)
+
+    @classmethod
+    def from_spec(cls, spec: TemplateSpec, host_limits: Limits | None = None) -> Self:
+        """The spawner of an agent; what its spec says stands for what the template says."""
+        template = spec.template
+        template = structs.replace(
+            template,
+            timeout=spec.timeout or template.timeout,
+            home=spec.home or template.home,
+            limits=spec.limits or template.limits,
+            stream_mode=spec.stream_mode or template.stream_mode,
+        )
+        return cls(
+            template,
+            model=spec.model,
+            tools=spec.tools,
+            pull=spec.pull,
+            hide_handle=spec.hide_handle,
+            host_limits=host_limits,
+        )
 
     async def spawn(self, ctx: Ctx) -> Worker:
         """Start the program.
@@ -64,31 +88,31 @@ class TemplateSpawner:
         Raises:
             SpawnError: it cannot be started, or there is nothing to fill a placeholder with.
         """
-        late = too_late(ctx)
-        if late is not None:
-            return late
-        folder = tempfile.TemporaryDirectory(prefix="skep-") if self._needs_file else None
-        try:
-            command = self._command(ctx, folder.name if folder is not None else None)
-            after = folder.cleanup if folder is not None else None
-            return await launch(
-                ctx, command, self._output(ctx), self._limits, timeout=self._timeout, after=after
-            )
-        except BaseException:
-            if folder is not None:
-                folder.cleanup()
-            raise
-
-    def _command(self, ctx: Ctx, folder: str | None) -> Command:
         template = self.template
-        fill = self._filler(ctx, folder)
+        return too_late(ctx) or await launch(
+            ctx,
+            lambda scratch: self._command(ctx, scratch),
+            self._output(ctx),
+            self._limits,
+            timeout=template.timeout,
+            own_limits=template.limits,
+        )
+
+    def _command(self, ctx: Ctx, scratch: str) -> Command:
+        template = self.template
+        fill = self._filler(ctx, scratch if self._needs_file else None)
         program, cwd = program_and_cwd(
             ctx, template.argv[0], fill(template.cwd) if template.cwd is not None else None
         )
         argv = [program, *(checked_argument(fill(word), "an argument") for word in template.argv[1:])]
-        env = environment(ctx, {name: fill(text) for name, text in template.env.items()})
+        own = {name: fill(text) if text is not None else None for name, text in template.env.items()}
+        env = environment(ctx, own, private_home=template.home == "private")
         stdin = encoded(fill(template.stdin)) if template.stdin is not None else None
-        return Command(argv, env, cwd, stdin)
+        handle = None
+        if self.pulls:
+            handle = ctx.channel.handle()
+            env |= pull_variables(ctx, hide_handle=self._hide_handle)
+        return Command(argv, env, cwd, stdin, handle)
 
     def _filler(self, ctx: Ctx, folder: str | None) -> Callable[[str], str]:
         values = {
@@ -121,7 +145,7 @@ class TemplateSpawner:
         template, program = self.template, self.template.argv[0]
         if template.stream_mode is not None:
             decoder = decoder_of(StreamMode(template.stream_mode), self._limits)
-            return StreamedOutput(ctx, program, decoder, self._limits)
+            return StreamedOutput(ctx, program, decoder, self._limits, template.limits.output_bytes)
         if template.output is not None:
             return MappedOutput(ctx, program, template.output, self._limits)
         return PlainOutput(ctx, program, self._limits)
