@@ -19,6 +19,7 @@ from skep.errors import (
     ResumeKeyNotFound,
     RunFailed,
 )
+from skep.limits import Limits
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
 
@@ -413,3 +414,40 @@ def test_a_deadline_that_passed_while_nobody_ran_it_comes_once(tmp_path):
     assert result == {"out": "nobody"}
     assert kinds.count("question_asked") == 1
     assert kinds.index("run_recovered") < kinds.index("question_answered")
+
+
+def test_what_no_question_can_hold_is_refused_by_name_before_anything_is_made_of_it():
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+
+    async def test(engine, agents):
+        refused = []
+
+        @engine.agent("asks")
+        async def asks(inv):
+            for bad in ({"question": deep}, {"question": "\udcff"}, {"question": object()}, {"schema": deep}):
+                with pytest.raises((BadValue, LimitExceeded)) as caught:
+                    await inv.ask(**{"question": "?", **bad})
+                refused.append(caught.value.code)
+            with pytest.raises(BadValue, match="audience"):
+                await inv.ask("?", audience=5)
+
+        handle = await engine.start(blueprint(step("asks")), {})
+        await handle.result()
+        assert refused == ["E-LIMIT", "E-VALUE", "E-VALUE", "E-LIMIT"]
+        assert await engine.list_questions() == []
+
+    asking(test)
+
+
+def test_an_answer_is_held_to_its_schema_however_little_is_stored_inline():
+    async def test(engine, _):
+        handle = await engine.start(blueprint(ask("how many?", schema={"type": "integer"})), {})
+        [key] = await open_keys(engine)
+        with pytest.raises(AnswerRefused):
+            await engine.resume(None, key, "many")
+        await engine.resume(None, key, 3)
+        assert await handle.result() == {"out": 3}
+
+    asking(test, limits=Limits(inline_value_bytes=4))

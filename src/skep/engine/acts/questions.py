@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from skep import values
 from skep.core import transitions
 from skep.core.authority import ACTS, permits
 from skep.core.questions import Answerer, QuestionState, about, check_may_answer
@@ -16,8 +15,8 @@ from skep.engine.acts.ask_guard import AskGuard
 from skep.engine.acts.guarded import OWNER
 from skep.engine.inbox.elsewhere import Delivered
 from skep.engine.questions.asks import read_ask, seconds
-from skep.engine.questions.questions import answer_of, lost
-from skep.errors import BadValue, LimitExceeded, MayNotAnswer, PollTimeout
+from skep.engine.questions.questions import answer_of, encoded, lost
+from skep.errors import BadValue, MayNotAnswer, PollTimeout
 from skep.flow.waiting import SIGNAL_NAME
 
 if TYPE_CHECKING:
@@ -164,9 +163,7 @@ class QuestionActs(AskGuard):
             raise BadValue(
                 f"{name[:100]!r} is no signal's name", where="signal", fix="use letters, digits and _ . : -"
             )
-        data = values.encode(value, self.limits, where="signal")
-        if len(data) > self.limits.max_question_bytes:
-            raise LimitExceeded("max_question_bytes", self.limits.max_question_bytes, where="signal")
+        data = encoded(value, self.limits, "signal")
         driver = self.drivers.get(run_id)
         delivered = Delivered(f"run:{run_id}", acted=True)
         with self._spending(token, "signal"):

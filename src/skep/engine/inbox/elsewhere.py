@@ -18,11 +18,10 @@ from skep.core import events as ev
 from skep.core import questions
 from skep.core.question_folds import question_of
 from skep.core.questions import Answerer, QuestionState
-from skep.engine.questions.questions import Ended, check_schema, how_ended
+from skep.engine.questions.questions import Ended, check_schema, encoded, how_ended
 from skep.engine.runs.info import ENDED
 from skep.errors import (
     InvalidTransition,
-    LimitExceeded,
     MayNotAnswer,
     QuestionClosed,
     ResumeKeyNotFound,
@@ -120,10 +119,7 @@ class Elsewhere:
             # Whoever owns the run, now or next, would drop the answer.
             raise QuestionClosed(f"question {key} has passed its deadline")
         questions.check_may_answer(question, who, starter=await self.starter(question.log))
-        limits = self._ledger.limits
-        data = values.encode(value, limits, where="answer")
-        if len(data) > limits.max_question_bytes:
-            raise LimitExceeded("max_question_bytes", limits.max_question_bytes, where="answer")
+        value = values.decode(encoded(value, self._ledger.limits, "answer"))
         check_schema(question, value)
         if question.what == "work":
             await self._check_unclaimed(question)

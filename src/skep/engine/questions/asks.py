@@ -6,7 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from skep.engine.questions.questions import Ask
+from skep import values
+from skep.core.questions import question_digest
+from skep.engine.questions.answer_schema import compile_schema
+from skep.engine.questions.questions import Ask, encoded
 from skep.errors import BadValue, LimitExceeded
 from skep.flow.audience import ALTERNATIVES, read_alternative
 from skep.limits import Limits
@@ -34,7 +37,7 @@ class Asks:
         """Ask, or take up what was asked; the key.
 
         Raises:
-            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
+            LimitExceeded: the task has asked too often.
         """
         digest = ask.digest
         known, turn = self._known[digest], self._said[digest]
@@ -67,15 +70,19 @@ def read_ask(
     """A question as it was put from outside; `default` is `...` when there is none.
 
     Raises:
-        BadValue, LimitExceeded: it cannot be asked so.
+        BadSchema, BadValue, LimitExceeded: it cannot be asked so.
     """
+    data = encoded(question, limits, "question")
+    names = read_audience(audience, limits)
+    if schema is not None:
+        compile_schema(schema)
     return Ask(
-        question=question,
-        audience=read_audience(audience, limits),
-        schema=schema,
+        question=data,
+        digest=question_digest(question, names, schema),
+        audience=names,
+        schema=None if schema is None else values.canonical(schema),
         deadline=seconds(deadline, "deadline"),
-        default=None if default is ... else default,
-        has_default=default is not ...,
+        default=None if default is ... else encoded(default, limits, "default"),
         approval=approval,
         allow_self=allow_self,
         by=by,
@@ -100,6 +107,10 @@ def read_audience(given: str | Sequence[str], limits: Limits) -> tuple[str, ...]
     >>> read_audience("senior", Limits())
     ('role:senior',)
     """
+    if not isinstance(given, str | list | tuple):
+        raise BadValue(
+            f"{values.type_name(given)} is no audience", where="audience", fix=f"write {ALTERNATIVES}"
+        )
     names = (given,) if isinstance(given, str) else tuple(given)
     if len(names) > limits.max_audience:
         raise LimitExceeded("max_audience", limits.max_audience, where="audience")

@@ -17,7 +17,7 @@ from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import questions
 from skep.core.outputs import Blob, ContentRef, Final, Inline
-from skep.core.question_events import CloseReason, QuestionKind
+from skep.core.question_events import CloseReason
 from skep.core.questions import About, Answerer, QuestionState
 from skep.engine.questions.answer_schema import compile_schema
 from skep.engine.questions.work import Work
@@ -33,6 +33,7 @@ from skep.errors import (
 if TYPE_CHECKING:
     from skep.core.tasks import TaskState
     from skep.engine.ledger import Ledger
+    from skep.limits import Limits
 
 Commit = Callable[[str, Sequence[ev.Event]], object]
 """Commits events to a log, through its run's driver if it has one."""
@@ -41,24 +42,20 @@ Ended = ev.QuestionAnswered | ev.QuestionClosed
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """A question as a worker or an operator puts it; `deadline` in seconds from now.
+    """A question that a worker or an operator puts, checked and encoded; `deadline` in seconds from now.
 
     With `default` the deadline answers with it, without one the question is closed.
     """
 
-    question: Any
-    audience: tuple[str, ...] = (questions.SENIOR,)
-    schema: Any = None
+    question: bytes
+    digest: str
+    audience: tuple[str, ...]
+    schema: bytes | None = None
     deadline: float | None = None
-    default: Any = None
-    has_default: bool = False
+    default: bytes | None = None
     approval: bool = False
     allow_self: bool = False
     by: str | None = None
-
-    @property
-    def digest(self) -> str:
-        return questions.question_digest(self.question, self.audience, self.schema)
 
 
 class Questions:
@@ -80,30 +77,27 @@ class Questions:
         """Put a question for a task; its key.
 
         Raises:
-            BadSchema, BadValue, LimitExceeded: it cannot be asked so.
-            InvalidTransition: the task has settled.
+            LimitExceeded: the task has asked too often.
+            InvalidTransition: it has settled.
         """
         key = questions.task_key(task)
-        asking = self.asking(task, ask)
+        asking = self._asking(task, ask)
         self._commit(
             task.log, questions.ask_for_task(task, asking, self._ledger.now(), limits=self._ledger.limits)
         )
         self._told(task)
         return key
 
-    def asking(self, task: TaskState, ask: Ask, what: QuestionKind | None = None) -> questions.Asking:
-        """The checked and encoded form of a question for a task."""
-        ledger, now = self._ledger, self._ledger.now()
-        if ask.schema is not None:
-            compile_schema(ask.schema)
+    def _asking(self, task: TaskState, ask: Ask) -> questions.Asking:
+        ledger = self._ledger
         return questions.Asking(
-            question=self._encoded(ask.question, task.log, "question"),
+            question=ledger.store(ask.question, task.log),
             digest=ask.digest,
             audience=ask.audience,
-            what=what or ("approval" if ask.approval else "ask"),
-            schema=Inline(Raw(values.encode(ask.schema, ledger.limits))) if ask.schema is not None else None,
-            deadline=now + int(ask.deadline * 1000) if ask.deadline is not None else None,
-            on_timeout=self._encoded(ask.default, task.log, "default") if ask.has_default else None,
+            what="approval" if ask.approval else "ask",
+            schema=Inline(Raw(ask.schema)) if ask.schema is not None else None,
+            deadline=ledger.now() + int(ask.deadline * 1000) if ask.deadline is not None else None,
+            on_timeout=ledger.store(ask.default, task.log) if ask.default is not None else None,
             allow_self=ask.allow_self,
             by=ask.by,
         )
@@ -127,7 +121,7 @@ class Questions:
         questions.check_may_answer(question, who, starter=run.starter if run else None, holder=holder)
         if question.claim is not None:
             raise WorkHeld(f"{question.claim.holder} works on {key}", fix="take it over first")
-        data = self._checked(value, "answer")
+        data = encoded(value, self._ledger.limits, "answer")
         check_schema(question, values.decode(data))
         if question.what == "work":
             final = Final(Inline(Raw(data)))
@@ -269,15 +263,17 @@ class Questions:
             self._ended.popitem(last=False)
         self._waiters.wake(question.key)
 
-    def _encoded(self, value: Any, log: str, where: str) -> ContentRef:
-        return self._ledger.store(self._checked(value, where), log)
 
-    def _checked(self, value: Any, where: str) -> bytes:
-        limits = self._ledger.limits
-        data = values.encode(value, limits, where=where)
-        if len(data) > limits.max_question_bytes:
-            raise LimitExceeded("max_question_bytes", limits.max_question_bytes, where=where)
-        return data
+def encoded(value: Any, limits: Limits, where: str) -> bytes:
+    """A question, an answer or a signal as it is stored.
+
+    Raises:
+        BadValue, LimitExceeded: no JSON, or more than `max_question_bytes` of it.
+    """
+    data = values.encode(value, limits, where=where)
+    if len(data) > limits.max_question_bytes:
+        raise LimitExceeded("max_question_bytes", limits.max_question_bytes, where=where)
+    return data
 
 
 def check_schema(question: QuestionState, value: Any) -> None:

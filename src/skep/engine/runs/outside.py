@@ -9,6 +9,7 @@ from skep import values
 from skep.clock import TimerHandle
 from skep.core import events as ev
 from skep.core import questions
+from skep.core.outputs import Inline
 from skep.errors import LimitExceeded, SkepError
 from skep.flow.inputs import AskWant, Changes, TimerWant
 from skep.ids import new_key
@@ -80,7 +81,7 @@ class Outside:
             digest=want.digest,
             audience=want.audience,
             what="approval" if want.approval else "ask",
-            schema=self._content(want.schema) if want.schema is not None else None,
+            schema=Inline(values.raw(values.canonical(want.schema))) if want.schema is not None else None,
             deadline=now + int(want.deadline * 1000) if want.deadline is not None else None,
             on_timeout=self._content(on_timeout["value"]) if isinstance(on_timeout, dict) else None,
             allow_self=want.allow_self,
