@@ -23,7 +23,8 @@ from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.load import Loaded
 from skep.journal.base import Journal
-from skep.layers.registry import LayerRegistry, standard_layers
+from skep.layers.registry import LayerRegistry
+from skep.layers.standard import standard_layers
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.kinds import standard_factories, standard_kinds
 from skep.workers.pool import PoolSize
@@ -38,7 +39,8 @@ NONE = "none"
 
 def standard_catalog(layers: LayerRegistry | None = None) -> Catalog:
     """Every worker kind and layer that this version knows, as lint needs them."""
-    return Catalog(standard_kinds(), (layers or standard_layers()).hints(), _check_schema)
+    layers = layers or standard_layers()
+    return Catalog(standard_kinds(), layers.hints(), _check_schema, layers.base())
 
 
 def _check_schema(schema: Any) -> str | None:
@@ -82,8 +84,9 @@ class Engine(BaseEngine):
         self.agents = PythonAgents(limits)
         self.layers = layers or standard_layers()
         self._factories = standard_factories(self.agents)
-        planner = Planner(self._factories, standard_catalog(self.layers), self.layers.link, limits)
-        super().__init__(journal, planner, ring or fresh_ring(), clock or SystemClock(), limits)
+        clock = clock or SystemClock()
+        planner = Planner(self._factories, standard_catalog(self.layers), self.layers.link, limits, clock)
+        super().__init__(journal, planner, ring or fresh_ring(), clock, limits)
 
     @classmethod
     def open(
@@ -106,7 +109,7 @@ class Engine(BaseEngine):
             home: where the key ring lies; without one, tokens end with the process.
             limits: the bounds of this engine.
             clock: another clock than the machine's, for tests.
-            layers: another registry of layers than the standard one.
+            layers: another registry of layers than the standard one; it is closed with the engine.
             subreaper: orphans among the descendants of this process, whoever started them, become its children
                 and not those of init (Linux; for good). With it whatever leaves a worker's process tree is found
                 at once, and reaped; what is not a worker's is left alone.
@@ -149,8 +152,10 @@ class Engine(BaseEngine):
             try:
                 await self.close()
             finally:
-                for factory in self._factories.values():
-                    await factory.close()
+                async with contextlib.AsyncExitStack() as rest:
+                    rest.push_async_callback(self.layers.close)
+                    for factory in self._factories.values():
+                        rest.push_async_callback(factory.close)
 
     def agent(
         self,

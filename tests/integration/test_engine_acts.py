@@ -24,7 +24,7 @@ from skep.errors import (
     TokenTaskMismatch,
     TokenUsesExhausted,
 )
-from skep.layers.registry import LayerRegistry
+from skep.layers.registry import LayerRegistry, always
 from skep.limits import DEFAULT_LIMITS
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
@@ -405,4 +405,4 @@ def test_a_layer_overrides_a_result_of_any_size(size):
         assert result["out"] == "X" * size
         assert [event.get("by") for event in outputs] == [None, "layer:shout"]
 
-    acting(test, layers=LayerRegistry().with_base(Shout))
+    acting(test, layers=LayerRegistry().with_base("shout", always(Shout)))

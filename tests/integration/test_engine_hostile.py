@@ -14,11 +14,11 @@ from skep import Engine
 from skep.core.outputs import Artifact, Blob, FileRef, Final, Inline, Progress, inline
 from skep.errors import BadValue, LimitExceeded
 from skep.layers.audit import Audit
-from skep.layers.registry import LayerRegistry
+from skep.layers.registry import LayerRegistry, always
 from skep.limits import Limits
 from skep.testing.aio import run
 
-LAYERED = LayerRegistry().with_base(Audit)
+LAYERED = LayerRegistry().with_base("audit", always(Audit))
 WAYS = pytest.mark.parametrize("layers", [None, LAYERED], ids=["performed", "layered"])
 
 
@@ -281,7 +281,7 @@ def test_a_foreign_worker_whose_join_is_cancelled_has_failed():
             return Spawner()
 
     async def main():
-        layers = LayerRegistry().with_base(Replacing)
+        layers = LayerRegistry().with_base("replacing", always(Replacing))
         async with Engine.open("memory:", layers=layers) as engine:
             Agents(engine)
             handle = await engine.start(blueprint(step("echo")), {})

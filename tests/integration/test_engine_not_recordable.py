@@ -11,7 +11,7 @@ from skep import Engine
 from skep.core.outputs import Final, inline
 from skep.errors import NotRecordable
 from skep.layers.base import Around
-from skep.layers.registry import LayerRegistry
+from skep.layers.registry import LayerRegistry, always
 from skep.testing.aio import in_loop
 from skep.workers.base import wrap_join
 
@@ -44,7 +44,7 @@ async def test_a_run_whose_output_cannot_be_recorded_stops_alone_and_goes_on_whe
     tmp_path, caplog, durability
 ):
     url = f"sqlite:///{tmp_path}/skep.db"
-    layers = LayerRegistry().with_base(Odd)
+    layers = LayerRegistry().with_base("odd", always(Odd))
     async with Engine.open(url, layers=layers) as engine:
         agents = Agents(engine)
 

@@ -21,7 +21,8 @@ from skep.errors import (
     TokenRevoked,
 )
 from skep.layers.base import Around
-from skep.layers.registry import standard_layers
+from skep.layers.registry import always
+from skep.layers.standard import standard_layers
 from skep.limits import Limits
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
@@ -76,7 +77,7 @@ def with_engine(test, **options):
     seen = Seen()
 
     async def main():
-        layers = standard_layers().with_base(lambda: seen)
+        layers = standard_layers().with_base("seen", always(lambda: seen))
         async with Engine.open(**{"url": "memory:", "layers": layers, **options}) as engine:
             return await test(engine, Agents(engine), seen.by_agent)
 
@@ -538,7 +539,7 @@ def test_who_stands_behind_a_run_is_found_by_recovery(place):
             )
             await agents.started.wait()
         seen, hands = Seen(), Hands()
-        layers = standard_layers().with_base(lambda: seen)
+        layers = standard_layers().with_base("seen", always(lambda: seen))
         async with Engine.open(**place, recover="none", layers=layers) as engine:
             Agents(engine).release.set()
             handle = await engine.resume_run(handle.id)

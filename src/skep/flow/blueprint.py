@@ -16,6 +16,7 @@ from skep.flow.nodes import Node
 from skep.flow.parts import (
     Audit,
     Hints,
+    LayerHint,
     Metadata,
     MetaDef,
     NamedRunner,
@@ -30,6 +31,7 @@ from skep.flow.parts import (
 from skep.flow.problems import Problem, as_error, inside
 from skep.flow.read import read_flow, read_retry
 from skep.flow.read_agents import read_agents
+from skep.flow.read_layers import read_layer
 from skep.flow.struct_reader import StructReader
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.values import type_name, type_of
@@ -100,6 +102,7 @@ def read_blueprint(
         {
             Node: lambda reader, doc, place: read_flow(doc, reader.problems, place, limits),
             RetryPolicy: lambda reader, doc, place: read_retry(doc, reader.problems, place, limits),
+            LayerHint: read_layer,
             tuple[AgentDef, ...]: lambda reader, doc, place: read_agents(reader, doc, place, default),
         },
     )

@@ -296,6 +296,15 @@ def blueprint(id: str, flow: Body, *, agents: Mapping[str, Agent] | None = None,
     return parse_blueprint({"id": id, "flow": to_canonical(_node(flow)), "agents": declared, **fields})
 
 
+def layer(key: str, **options: Any) -> Any:
+    """A layer around the Blueprint's workers, for `blueprint(..., spawner_hints={"layers": [...]})`.
+
+    >>> layer("audit"), layer("long_hold", default_hold=5)
+    ('audit', {'long_hold': {'default_hold': 5}})
+    """
+    return {key: options} if options else key
+
+
 def _node(body: Any) -> Node:
     if isinstance(body, Node):
         return body
@@ -349,6 +358,7 @@ __all__ = [
     "format_",
     "in_",
     "keys_",
+    "layer",
     "len_",
     "let",
     "loop",

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from skep.errors import ConfigError
-from skep.flow.problems import Problem
+from skep.flow.problems import Problem, inside
 
 Check = Callable[[Any, str], list[Problem]]
 """`check(spec, place)`: everything wrong with an agent's `spec`; pure."""
@@ -39,13 +39,31 @@ class KindInfo(Struct, frozen=True, kw_only=True):
     """The spec keys that an untrusted Blueprint may set; every other one is `E-TRUST` (R-trust)."""
 
 
+def no_options(options: Any, place: str) -> list[Problem]:
+    """The check of a layer that has no options."""
+    return [
+        Problem(inside(place, key), "E-FIELD-UNKNOWN", f"unknown option {key[:60]!r}", "this layer has none")
+        for key in options
+    ]
+
+
+EVERY_LAYER = ("*",)
+
+
 class HintInfo(Struct, frozen=True, kw_only=True):
-    """One layer that a Blueprint may ask for in `spawner_hints.layers`."""
+    """One layer: what a Blueprint may ask for in `spawner_hints.layers`, or what is always there."""
 
     key: str
-    ready: bool = True
+    what: str = ""
+    """What it does, in a few words."""
     disables: tuple[str, ...] = ()
-    """Layers that are never called when they are listed before this one."""
+    """Layers that it keeps from being called when they are listed before it; `EVERY_LAYER`: all of them."""
+    repeats: bool = False
+    """It may be listed more than once."""
+    check: Check = no_options
+    """`check(options, place)`: everything wrong with its options, an object; pure."""
+    untrusted_keys: frozenset[str] = frozenset()
+    """The options that an untrusted Blueprint may set; every other one is `E-TRUST` (R-trust)."""
 
 
 class Catalog:
@@ -62,8 +80,11 @@ class Catalog:
         kinds: Iterable[KindInfo] = (),
         hints: Iterable[HintInfo] = (),
         check_schema: CheckSchema | None = None,
+        base: Iterable[HintInfo] = (),
     ) -> None:
         self.check_schema = check_schema
+        self.base = tuple(base)
+        """The layers around every agent, in order of registration."""
         self._kinds: dict[str, KindInfo] = {}
         self._hints: dict[str, HintInfo] = {}
         self._open = False
@@ -101,7 +122,7 @@ class Catalog:
 
     def hint(self, key: str) -> HintInfo | None:
         found = self._hints.get(key)
-        return HintInfo(key=key) if found is None and self._open else found
+        return HintInfo(key=key, repeats=True, check=any_spec) if found is None and self._open else found
 
     @property
     def kinds(self) -> tuple[KindInfo, ...]:

@@ -15,6 +15,7 @@ from skep.flow.catalog import Catalog
 from skep.flow.document import plain_copy
 from skep.flow.lint_asking import lint_ask
 from skep.flow.lint_flow import lint_item
+from skep.flow.lint_layers import lint_layers
 from skep.flow.lint_processes import lint_processes
 from skep.flow.lint_trust import agent_trust, blueprint_trust, document_refs
 from skep.flow.nodes import Ask, Step
@@ -106,7 +107,7 @@ class _Lint:
     def problems(self) -> Iterator[Problem]:
         yield from self._agents()
         yield from self._duplicates()
-        yield from self._layers()
+        yield from lint_layers(self._blueprint.spawner_hints.layers, self._catalog, self._untrusted)
         yield from lint_processes(self._blueprint)
         yield from blueprint_not_yet(self._blueprint)
         if self._untrusted:
@@ -189,31 +190,6 @@ class _Lint:
                     message = f"{part.name!r} is declared above already"
                     yield Problem(inside(field, number), "E-DUPLICATE", message, "rename or remove one")
                 names.add(part.name)
-
-    def _layers(self) -> Iterator[Problem]:
-        layers = self._blueprint.spawner_hints.layers
-        for number, key in enumerate(layers):
-            place = inside("spawner_hints.layers", number)
-            hint = self._catalog.hint(key)
-            if hint is None:
-                fix = did_you_mean(key[:60], [known.key for known in self._catalog.hints])
-                yield Problem(place, "E-HINT", f"unknown layer {key[:60]!r}", fix)
-                continue
-            if not hint.ready:
-                yield Problem(
-                    place, "W-NOT-YET", f"layer {key!r} has no effect in this version", None, "warning"
-                )
-            if key in layers[:number]:
-                yield Problem(
-                    place, "W-HINT-TWICE", f"layer {key!r} is listed above already", "drop one", "warning"
-                )
-            for earlier in dict.fromkeys(layers[:number]):
-                if earlier in hint.disables:
-                    message, fix = (
-                        f"layer {earlier!r} is never called under {key!r}",
-                        f"list {earlier!r} after it",
-                    )
-                    yield Problem(place, "W-HINT-ORDER", message, fix, "warning")
 
     # -- flow ----------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from skep.flow.agents import SubprocessRunner
 from skep.flow.blueprint import Blueprint
-from skep.flow.catalog import KindInfo
+from skep.flow.catalog import HintInfo, KindInfo
+from skep.flow.parts import LayerHint
 from skep.flow.problems import Problem, inside
 from skep.flow.refs import find_refs
 from skep.values import type_of
@@ -36,6 +37,13 @@ def agent_trust(spec: Any, kind: KindInfo, place: str) -> Iterator[Problem]:
     for key in spec:
         if key not in kind.untrusted_keys:
             yield _refused(inside(place, key), f"{key[:60]!r} of a {kind.name} agent", _REGISTERED)
+
+
+def layer_trust(hint: LayerHint, info: HintInfo, place: str) -> Iterator[Problem]:
+    """Options of one layer that need trust."""
+    for key in hint.options:
+        if key not in info.untrusted_keys:
+            yield _refused(inside(place, key), f"{key[:60]!r} of layer {info.key!r}", "leave it out")
 
 
 def blueprint_trust(blueprint: Blueprint) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ BLUEPRINT = (
     "blueprint_ref_includes",
 )
 STRATEGY = ("strict_binding",)
-METADATA = ("project_name_alias", "default_run_ttl_secs", "strict_verdict_handling", "lints")
+METADATA = ("default_run_ttl_secs", "strict_verdict_handling", "lints")
 OPERATOR = ("spec", "profile", "meta")
 AGENT = ("verdict", "lints")
 RUNNER = ("runner", "runner_ref")

@@ -43,10 +43,19 @@ class Hints(Struct, frozen=True, kw_only=True, rename={"everywhere": "global"}):
     everywhere: Annotated[Any, doc("For all.")] = None
 
 
+class LayerHint(Struct, frozen=True):
+    """A layer by its key, and what it is told; a document has the key, or a mapping of it to the options."""
+
+    key: str
+    options: dict[str, Any] = {}
+
+
 class SpawnerHints(Struct, frozen=True, kw_only=True):
     """Which layers wrap every worker."""
 
-    layers: Annotated[tuple[str, ...], doc("Their keys; the last is outermost.")] = ()
+    layers: Annotated[
+        tuple[LayerHint, ...], doc("Keys, or a key with its options; the last is outermost.")
+    ] = ()
 
 
 class Metadata(Struct, frozen=True, kw_only=True):

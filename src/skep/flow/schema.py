@@ -31,6 +31,7 @@ def blueprint_schema() -> Schema:
         {"type": "string"}, "An agent.md file that it comes from."
     )
     parts["AgentDef"]["required"] = []
+    parts["LayerHint"] = _layer_hint()
     for part, fields in _RETRY.items():
         for name, (text, bounds) in fields.items():
             parts[part]["properties"][name] |= {"description": text, **bounds}
@@ -92,6 +93,20 @@ def _agents(listed: Schema) -> Schema:
             {"type": "array", "items": {**ref("AgentDef"), "anyOf": named}},
             {"type": "object", "additionalProperties": {"anyOf": [short, ref("AgentDef")]}},
         ],
+    }
+
+
+def _layer_hint() -> Schema:
+    options: Schema = {"type": ["object", "null"], "description": "What the layer is told."}
+    with_options: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": options,
+    }
+    return {
+        "description": "A layer: its key, or its key with options.",
+        "anyOf": [{"type": "string"}, with_options],
     }
 
 

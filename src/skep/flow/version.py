@@ -9,6 +9,8 @@ from typing import Any
 
 from skep.flow.blueprint import Blueprint
 from skep.flow.nodes import Node
+from skep.flow.parts import LayerHint
+from skep.flow.read_layers import layer_document
 from skep.flow.struct_reader import to_document
 from skep.flow.write import to_canonical
 from skep.values import canonical, digest
@@ -16,7 +18,7 @@ from skep.values import canonical, digest
 
 def canonical_document(blueprint: Blueprint) -> dict[str, Any]:
     """The canonical form as a plain document; `parse_blueprint` reads the same Blueprint from it."""
-    return to_document(blueprint, {Node: to_canonical})
+    return to_document(blueprint, {Node: to_canonical, LayerHint: layer_document})
 
 
 def canonical_blueprint(blueprint: Blueprint) -> bytes:

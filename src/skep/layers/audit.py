@@ -7,8 +7,11 @@ import time
 from collections import Counter
 
 from skep.errors import WorkerCancelled
+from skep.flow.catalog import HintInfo
 from skep.layers.base import Around
 from skep.workers.base import Ctx, Outcome, Spawner, Worker, wrap_join
+
+HINT = HintInfo(key="audit", what="counts and logs every start and end")
 
 log = logging.getLogger("skep.audit")
 

@@ -2,78 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
 
 from skep.errors import BlueprintError, ConfigError
 from skep.flow.catalog import HintInfo
+from skep.flow.parts import LayerHint
 from skep.flow.problems import did_you_mean
-from skep.layers.audit import Audit
 from skep.layers.base import Layer
+from skep.layers.project_name_alias import ProjectNameAlias
 from skep.layers.stack import Stack
 from skep.workers.base import Spawner
+from skep.workers.layer_env import LayerEnv
 
-Factory = Callable[[], Layer]
-"""Makes a layer for one Blueprint; what it needs of the host it brings along."""
+Factory = Callable[[Mapping[str, Any], LayerEnv], Layer]
+"""`factory(options, env)` makes the layer around one agent; `HintInfo.check` has looked at the options before.
 
-PLANNED = ("main_ai", "senior_escalation", "operator_delegate")
-"""Published hints that this version knows but cannot obey."""
+What several agents or runs share, such as a pool, the factory brings along.
+"""
+
+Close = Callable[[], Awaitable[object]]
+
+
+class _Base(Struct, frozen=True):
+    """A layer that is always there."""
+
+    info: HintInfo
+    factory: Factory
+    options: Mapping[str, Any]
 
 
 class LayerRegistry:
-    """Base layers wrap every agent; hint layers those of Blueprints that list their key."""
+    """Base layers wrap every agent; hint layers those of Blueprints that list their key.
+
+    A registry belongs to one engine, which closes it.
+    """
 
     def __init__(self) -> None:
-        self._base: list[Factory] = []
-        self._hints: dict[str, Factory] = {}
+        self._base: list[_Base] = []
+        self._hints: dict[str, tuple[HintInfo, Factory]] = {}
+        self._closes: list[Close] = []
 
-    def with_base(self, factory: Factory) -> LayerRegistry:
-        """Add a layer that is always applied; returns this registry."""
-        self._base.append(factory)
+    def with_base(
+        self,
+        info: HintInfo | str,
+        factory: Factory,
+        options: Mapping[str, Any] | None = None,
+        *,
+        close: Close | None = None,
+    ) -> LayerRegistry:
+        """Add a layer that is always applied; returns this registry. `close` is called with the engine's.
+
+        Raises:
+            ConfigError: the layer does not know these options.
+        """
+        info = _info(info)
+        options = dict(options or {})
+        for problem in info.check(options, info.key):
+            raise ConfigError(problem.message, where=problem.place, fix=problem.fix)
+        self._base.append(_Base(info, factory, options))
+        self._close_with(close)
         return self
 
-    def with_hint(self, key: str, factory: Factory) -> LayerRegistry:
-        """Add a layer that is applied on request; returns this registry.
+    def with_hint(
+        self, info: HintInfo | str, factory: Factory, *, close: Close | None = None
+    ) -> LayerRegistry:
+        """Add a layer that is applied on request; returns this registry. `close` is called with the engine's.
 
         Raises:
             ConfigError: the key is taken.
         """
-        if key in self._hints or key in PLANNED:
-            raise ConfigError(f"layer {key!r} is registered twice", fix="give the second one another key")
-        self._hints[key] = factory
+        info = _info(info)
+        if info.key in self._hints:
+            raise ConfigError(
+                f"layer {info.key!r} is registered twice", fix="give the second one another key"
+            )
+        self._hints[info.key] = (info, factory)
+        self._close_with(close)
         return self
 
     def hints(self) -> tuple[HintInfo, ...]:
-        """Every hint for a catalog; those not `ready` are known but cannot be obeyed yet."""
-        ready = tuple(HintInfo(key=key) for key in self._hints)
-        return ready + tuple(HintInfo(key=key, ready=False) for key in PLANNED)
+        """Every hint, for a catalog."""
+        return tuple(info for info, _ in self._hints.values())
 
-    def link(self, base: Spawner, hints: Sequence[str] = ()) -> Spawner:
-        """`base` in its layers: base layers in order of registration, then one for each hint in order.
+    def base(self) -> tuple[HintInfo, ...]:
+        """Every base layer in order of registration, for a catalog."""
+        return tuple(layer.info for layer in self._base)
 
-        The last one is outermost, so a spawn passes: last hint ... first hint, last base layer ... first.
+    def link(self, hints: Sequence[LayerHint], env: LayerEnv) -> Callable[[Spawner], Spawner]:
+        """The layers around one agent, made once: base layers in order of registration, then one for each hint.
+
+        The last one is outermost, so a spawn passes: the project's alias, last hint ... first hint, last base
+        layer ... first, base. Without layers, a spawner stays itself.
 
         Raises:
             BlueprintError: a hint that nobody provides, or one listed twice.
         """
-        if not self._base and not hints:
-            return base
-        stack = Stack(base)
-        for factory in self._base:
-            stack = stack.layer(factory())
-        for number, key in enumerate(hints):
-            stack = stack.layer(self._factory(key, hints[:number])())
-        return stack
+        layers = [layer.factory(layer.options, env) for layer in self._base]
+        for number, hint in enumerate(hints):
+            layers.append(self._factory(hint.key, hints[:number])(hint.options, env))
+        alias = env.blueprint.metadata.project_name_alias if env.blueprint is not None else None
+        if alias is not None:
+            layers.append(ProjectNameAlias(alias))
 
-    def _factory(self, key: str, before: Sequence[str]) -> Factory:
-        if key in before:
+        def wrap(base: Spawner) -> Spawner:
+            stack = Stack(base)
+            for layer in layers:
+                stack = stack.layer(layer)
+            return stack if layers else base
+
+        return wrap
+
+    async def close(self) -> None:
+        """End what layers share; the engine calls it when it has closed."""
+        async with contextlib.AsyncExitStack() as closing:
+            while self._closes:
+                closing.push_async_callback(self._closes.pop(0))
+
+    def _factory(self, key: str, before: Sequence[LayerHint]) -> Factory:
+        known = self._hints.get(key)
+        if known is None:
+            raise BlueprintError(
+                f"layer {key[:60]!r} is provided by nobody", fix=did_you_mean(key[:60], list(self._hints))
+            )
+        info, factory = known
+        if not info.repeats and any(hint.key == key for hint in before):
             raise BlueprintError(f"layer {key!r} is listed twice", fix="list it once")
-        factory = self._hints.get(key)
-        if factory is None:
-            what = "is planned, not built yet" if key in PLANNED else "is provided by nobody"
-            raise BlueprintError(f"layer {key!r} {what}", fix=did_you_mean(key, list(self._hints)))
         return factory
 
+    def _close_with(self, close: Close | None) -> None:
+        if close is not None:
+            self._closes.append(close)
 
-def standard_layers() -> LayerRegistry:
-    """The registry of a host that adds none of its own: `audit` on request."""
-    return LayerRegistry().with_hint("audit", Audit)
+
+def _info(info: HintInfo | str) -> HintInfo:
+    return HintInfo(key=info) if isinstance(info, str) else info
+
+
+def always(make: Callable[[], Layer]) -> Factory:
+    """The factory of a layer that has no options."""
+
+    def factory(_options: Mapping[str, Any], _env: LayerEnv) -> Layer:
+        return make()
+
+    return factory

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from skep.errors import ConfigError
-from skep.flow.catalog import Catalog, HintInfo, KindInfo
+from skep.flow.catalog import Catalog, HintInfo, KindInfo, any_spec
 
 PYTHON = KindInfo(name="python", aliases=("rust_fn",))
 
@@ -33,7 +33,7 @@ def test_hints_are_unique():
 def test_the_permissive_catalog_knows_every_word():
     catalog = Catalog.permissive()
     assert catalog.kind("anything") == KindInfo(name="anything")
-    assert catalog.hint("anything") == HintInfo(key="anything")
+    assert catalog.hint("anything") == HintInfo(key="anything", repeats=True, check=any_spec)
 
 
 def test_an_untrusted_blueprint_may_set_nothing_unless_the_kind_says_so():

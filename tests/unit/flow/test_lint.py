@@ -8,10 +8,10 @@ import pytest
 import skep.flow
 from skep.errors import BadSyntax, SkepError
 from skep.flow.blueprint import parse_blueprint
-from skep.flow.catalog import Catalog, HintInfo, KindInfo
+from skep.flow.catalog import EVERY_LAYER, Catalog, HintInfo, KindInfo, any_spec
 from skep.flow.codes import CODES, explain
 from skep.flow.lint import known_agents, lint
-from skep.flow.problems import Problem
+from skep.flow.problems import Problem, inside
 
 STEP = {"step": "a", "in": "$.x", "out": "$.y"}
 BASE = {"id": "b", "flow": STEP, "agents": {"a": {"kind": "python"}}}
@@ -19,6 +19,10 @@ BASE = {"id": "b", "flow": STEP, "agents": {"a": {"kind": "python"}}}
 
 def check_program(spec, place):
     return [] if isinstance(spec, dict) and "program" in spec else [Problem(place, "E-SPEC", "no program")]
+
+
+def check_hold(options, place):
+    return [Problem(inside(place, key), "E-X", "no") for key in options if key == "hold"]
 
 
 CATALOG = Catalog(
@@ -30,8 +34,10 @@ CATALOG = Catalog(
     ],
     hints=[
         HintInfo(key="audit"),
-        HintInfo(key="main_ai", ready=False),
-        HintInfo(key="operator_delegate", disables=("main_ai",)),
+        HintInfo(key="main_ai"),
+        HintInfo(key="operator_delegate", disables=EVERY_LAYER),
+        HintInfo(key="long_hold", check=check_hold, untrusted_keys=frozenset({"default_hold"})),
+        HintInfo(key="lua", repeats=True, disables=("audit",), check=any_spec),
     ],
 )
 
@@ -170,26 +176,39 @@ def test_named_things_are_unique():
     assert ("metas[1]", "E-DUPLICATE") in found(base(metas=two))
 
 
-def layers(*keys):
-    return lint(base(spawner_hints={"layers": list(keys)}), CATALOG)
+def layers(*keys, **options):
+    found = lint(base(spawner_hints={"layers": list(keys)}), CATALOG, **options)
+    return [(problem.place.removeprefix("spawner_hints.layers"), problem.code) for problem in found]
 
 
 def test_layers():
-    assert layers("audit") == []
-    assert (
-        str(layers("audti")[0])
-        == "spawner_hints.layers[0]: E-HINT unknown layer 'audti' (did you mean 'audit'?)"
-    )
-    assert [problem.code for problem in layers("audit", "audit")] == ["W-HINT-TWICE"]
-    assert [problem.code for problem in layers("main_ai")] == ["W-NOT-YET"]
+    assert layers("audit", {"long_hold": {"default_hold": 5}}) == []
+    [problem] = lint(base(spawner_hints={"layers": ["audti"]}), CATALOG)
+    assert str(problem) == "spawner_hints.layers[0]: E-HINT unknown layer 'audti' (did you mean 'audit'?)"
+    assert layers("audit", "audit") == [("[1]", "E-HINT-TWICE")]
+    assert layers({"lua": {"a": 1}}, {"lua": {"a": 2}}) == []
+
+
+def test_the_options_of_a_layer_are_its_own_affair():
+    assert layers({"long_hold": {"hold": 1}}) == [("[0].long_hold.hold", "E-X")]
+    assert layers("main_ai", {"audit": {"x": 1}}) == [("[1].audit.x", "E-FIELD-UNKNOWN")]
+
+
+def test_an_untrusted_blueprint_may_set_listed_options_only():
+    assert layers({"long_hold": {"default_hold": 1}}, trust="untrusted") == []
+    assert layers({"lua": {"source": ""}}) == []
+    assert layers({"lua": {"source": ""}}, trust="untrusted") == [("[0].lua.source", "E-TRUST")]
+
+
+def test_layers_are_bounded():
+    assert layers(*[{"lua": {"a": n}} for n in range(32)]) == []
+    assert layers(*[{"lua": {"a": n}} for n in range(33)]) == [("", "E-LIMIT")]
 
 
 def test_an_order_that_disables_a_layer_is_a_warning():
-    assert [problem.code for problem in layers("main_ai", "operator_delegate")] == [
-        "W-NOT-YET",
-        "W-HINT-ORDER",
-    ]
-    assert [problem.code for problem in layers("operator_delegate", "main_ai")] == ["W-NOT-YET"]
+    assert layers("main_ai", "operator_delegate") == [("[1]", "W-HINT-ORDER")]
+    assert layers("operator_delegate", "main_ai") == []
+    assert layers("audit", "main_ai", "lua") == [("[2]", "W-HINT-ORDER")]
 
 
 # -- what the flow shows -----------------------------------------------------------------------

@@ -6,12 +6,10 @@ import logging
 import pytest
 
 from skep.core.outputs import final
-from skep.errors import BlueprintError, ConfigError, RejectedByMiddleware, WorkerCancelled, WorkerFailed
-from skep.flow.catalog import Catalog
+from skep.errors import RejectedByMiddleware, WorkerCancelled, WorkerFailed
 from skep.layers.audit import Audit
 from skep.layers.base import Around
 from skep.layers.project_name_alias import ProjectNameAlias
-from skep.layers.registry import LayerRegistry, standard_layers
 from skep.layers.resolver import Resolver
 from skep.layers.stack import Stack
 from skep.testing.aio import in_loop
@@ -86,53 +84,6 @@ async def test_the_last_layer_added_is_outermost():
 def test_running_ahead_is_the_bases_affair():
     for ahead in (True, False):
         assert Stack(Base(runs_ahead=ahead)).layer(Audit()).runs_ahead is ahead
-
-
-@in_loop
-async def test_the_registry_links_base_layers_then_hints():
-    notes = []
-    registry = LayerRegistry()
-    for name in ("b1", "b2"):
-        registry.with_base(lambda name=name: Noting(name, notes))
-    for name in ("h1", "h2"):
-        registry.with_hint(name, lambda name=name: Noting(name, notes))
-    await perform(registry.link(Base(), ["h2", "h1"]))
-    assert notes[:4] == ["before h1", "before h2", "before b2", "before b1"]
-    assert notes[4:] == ["after b1", "after b2", "after h2", "after h1"]
-
-
-def test_without_layers_the_base_stays_itself():
-    base = Base()
-    assert standard_layers().link(base, []) is base
-
-
-@pytest.mark.parametrize(
-    ("hints", "text"),
-    [
-        (["audti"], "'audti' is provided by nobody.*did you mean 'audit'"),
-        (["audit", "audit"], "'audit' is listed twice"),
-        (["main_ai"], "'main_ai' is planned, not built yet"),
-    ],
-)
-def test_hints_that_cannot_be_obeyed_are_errors(hints, text):
-    with pytest.raises(BlueprintError, match=text):
-        standard_layers().link(Base(), hints)
-
-
-def test_a_hint_has_one_layer():
-    for key in ("audit", "senior_escalation"):
-        with pytest.raises(ConfigError, match="registered twice"):
-            standard_layers().with_hint(key, Audit)
-
-
-def test_the_catalog_learns_the_hints():
-    catalog = Catalog((), standard_layers().hints())
-    assert {hint.key for hint in catalog.hints if hint.ready} == {"audit"}
-    assert {hint.key for hint in catalog.hints if not hint.ready} == {
-        "main_ai",
-        "senior_escalation",
-        "operator_delegate",
-    }
 
 
 @in_loop

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct, structs
 
 from skep import values
+from skep.clock import Clock, SystemClock
 from skep.core.retry import RetryPolicy
 from skep.core.transitions import OnInterrupt
 from skep.engine.attempts.recorded import RecordedSpawner
@@ -17,15 +18,20 @@ from skep.flow.catalog import Catalog
 from skep.flow.lint import known_agents, lint
 from skep.flow.load import Loaded
 from skep.flow.operator_kinds import kind_spec
+from skep.flow.parts import LayerHint
 from skep.flow.problems import as_error
 from skep.flow.program import Program, compile_flow
 from skep.flow.prompt import Prompt, compile_prompt
 from skep.flow.version import canonical_blueprint
 from skep.limits import Limits
 from skep.workers.base import AgentFactory, BuildEnv, Ctx, Perform, Spawner, performing
+from skep.workers.layer_env import LayerEnv
 
-Link = Callable[[Spawner, Sequence[str]], Spawner]
-"""Wraps a base spawner in the layers that the hints name (and the base layers)."""
+Wrap = Callable[[Spawner], Spawner]
+"""Puts layers around a spawner."""
+
+Link = Callable[[Sequence[LayerHint], LayerEnv], Wrap]
+"""The layers around one agent: those that are always there, and those that the hints name."""
 
 
 KEPT_PLANS = 64
@@ -46,6 +52,8 @@ class Route(Struct, frozen=True):
     """The agent's system prompt."""
     pulls: bool = False
     """Its attempts are given a handle."""
+    wrap: Wrap | None = None
+    """Its layers; `None` for an agent that nobody declared."""
 
 
 class Plan(Struct, frozen=True):
@@ -57,7 +65,6 @@ class Plan(Struct, frozen=True):
     version: str
     program: Program
     routes: Mapping[str, Route]
-    link: Link
 
     def route(self, agent: str) -> Route:
         """The agent's route; an unknown agent gets one whose start fails with `NotRegistered`."""
@@ -66,16 +73,25 @@ class Plan(Struct, frozen=True):
 
     def recorded(self, route: Route) -> Route:
         """The same route with a base worker that has already delivered (recovery)."""
-        spawner = self.link(RecordedSpawner(), self.blueprint.spawner_hints.layers)
-        return structs.replace(route, perform=performing(spawner), runs_ahead=True, recorded=True)
+        base = RecordedSpawner()
+        spawner = route.wrap(base) if route.wrap is not None else base
+        return structs.replace(
+            route, perform=performing(spawner), runs_ahead=spawner.runs_ahead, recorded=True
+        )
 
 
 class Planner:
     """Makes plans. The host gives it the kinds, the layers and the registered agents."""
 
     def __init__(
-        self, factories: Mapping[str, AgentFactory], catalog: Catalog, link: Link, limits: Limits
+        self,
+        factories: Mapping[str, AgentFactory],
+        catalog: Catalog,
+        link: Link,
+        limits: Limits,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._factories = factories
         self._catalog = catalog
         self._link = link
@@ -118,25 +134,21 @@ class Planner:
 
     def _compile(self, blueprint: Blueprint, env: BuildEnv) -> Plan:
         document = canonical_blueprint(blueprint)
-        layers = blueprint.spawner_hints.layers
         agents = {**self.registered, **known_agents(blueprint, self._catalog)}
         return Plan(
             blueprint=blueprint,
             document=document,
             version=values.digest(document),
             program=compile_flow(blueprint.flow, self._limits),
-            routes={name: self._route(agent, layers, env, blueprint) for name, agent in agents.items()},
-            link=self._link,
+            routes={name: self._route(agent, env, blueprint) for name, agent in agents.items()},
         )
 
     def registered_route(self, agent: str) -> Route | None:
         """The route of an agent that code registered, for tasks outside a run."""
         known = self.registered.get(agent)
-        return self._route(known, (), BuildEnv(limits=self._limits)) if known is not None else None
+        return self._route(known, BuildEnv(limits=self._limits)) if known is not None else None
 
-    def _route(
-        self, agent: AgentDef, layers: Sequence[str], env: BuildEnv, blueprint: Blueprint | None = None
-    ) -> Route:
+    def _route(self, agent: AgentDef, env: BuildEnv, blueprint: Blueprint | None = None) -> Route:
         info = self._catalog.kind(agent.kind)
         factory = self._factories.get(info.name if info else agent.kind)
         if factory is None:
@@ -145,16 +157,31 @@ class Planner:
                 fix=f"kinds that start: {', '.join(sorted(self._factories))}",
             )
         base = factory.build(agent.name, kind_spec(agent, info.name if info else agent.kind, blueprint), env)
+        wrap = self._layers(agent, env, blueprint)
+        spawner = wrap(base)
         return Route(
             agent=agent.name,
-            perform=performing(self._link(base, layers)),
-            runs_ahead=base.runs_ahead,
+            perform=performing(spawner),
+            runs_ahead=spawner.runs_ahead,
             retry=agent.retry,
             timeout_ms=int(agent.timeout * 1000) if agent.timeout is not None else None,
             on_interrupt="retry" if agent.interruption == "retry" else "fail",
             prompt=compile_prompt(agent.profile.system_prompt) if agent.profile is not None else None,
             pulls=getattr(base, "pulls", False),
+            wrap=wrap,
         )
+
+    def _layers(self, agent: AgentDef, env: BuildEnv, blueprint: Blueprint | None) -> Wrap:
+        layer_env = LayerEnv(
+            blueprint_dir=env.blueprint_dir,
+            work_dir=env.work_dir,
+            trusted=env.trusted,
+            limits=env.limits,
+            agent=agent,
+            blueprint=blueprint,
+            clock=self._clock,
+        )
+        return self._link(blueprint.spawner_hints.layers if blueprint is not None else (), layer_env)
 
 
 def _missing(known: list[str]) -> Perform:
