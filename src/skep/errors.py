@@ -455,6 +455,21 @@ class TrustError(BlueprintError):
     code = "E-TRUST"
 
 
+# -- strategies ----------------------------------------------------------------------------------
+
+
+class StrategyError(SkepError):
+    """A strategy cannot be started, answered or found."""
+
+    code = "E-STRATEGY"
+
+
+class UnknownQuery(StrategyError):
+    """An answer for a query that is not open."""
+
+    code = "E-UNKNOWN-QUERY"
+
+
 # -- journal -----------------------------------------------------------------------------------
 
 
