@@ -147,6 +147,7 @@ def test_what_cannot_attach():
             (engine.attach_with("op", "operator", OperatorInfo(senior_bridge=object())), BadValue),
             (engine.attach("op", "operator", session_id="S-0000000000000000"), SessionNotFound),
             (engine.attach("op", "operator", session_id="x" * 300), LimitExceeded),
+            (engine.get_session("S-\udcff"), BadValue),
         ]:
             with pytest.raises(refusal):
                 await call

@@ -110,8 +110,8 @@ def token_id(nonce: str) -> str:
 
 
 def is_handle(text: str) -> bool:
-    """Whether `text` has the shape of a worker's handle: `wh-` and 32 hex digits."""
-    return len(text) == HANDLE_CHARS and text.startswith(HANDLE_PREFIX)
+    """Whether `text` has the shape of a worker's handle, and is none of a token: `wh-` and 32 characters."""
+    return len(text) == HANDLE_CHARS and text.startswith(HANDLE_PREFIX) and text.isascii()
 
 
 def handle_digest(handle: str) -> str:

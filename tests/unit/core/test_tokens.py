@@ -180,5 +180,6 @@ def test_the_shape_of_a_handle():
     handle = "wh-" + "0" * 32
     assert is_handle(handle)
     assert not is_handle(handle + "0")
+    assert not is_handle("wh-" + "\udcff" * 32), "what a shell makes of bytes that are no text"
     assert not is_handle(TEXT)
     assert len(handle_digest(handle)) == 64

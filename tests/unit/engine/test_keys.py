@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from skep.engine.tokens.keys import DAY_MS, check_known, fresh_ring, home_ring
+from skep.engine.tokens.keys import DAY_MS, MAX_FILE, check_known, fresh_ring, home_ring
 from skep.errors import BadSignature, ConfigError
 
 
@@ -120,6 +120,21 @@ def test_a_ring_that_cannot_be_used_is_refused(home, text):
     home_ring(home)
     (home / "keys.json").write_text(text)
     with pytest.raises(ConfigError, match="key ring"):
+        home_ring(home)
+
+
+def test_a_ring_that_is_no_file_is_refused(home):
+    home_ring(home)
+    (home / "keys.json").unlink()
+    os.mkfifo(home / "keys.json", 0o600)
+    with pytest.raises(ConfigError, match="no regular file"):
+        home_ring(home)
+
+
+def test_a_ring_that_is_too_large_is_refused_unread(home):
+    home_ring(home)
+    os.truncate(home / "keys.json", MAX_FILE + 1)
+    with pytest.raises(ConfigError, match="too large"):
         home_ring(home)
 
 

@@ -18,7 +18,7 @@ from skep.core.roles import ROLES, Role
 from skep.core.scopes import ALL, attenuate, parse_scopes
 from skep.core.session_events import OperatorKind
 from skep.engine.acts.tokens import end_of, uses_of
-from skep.engine.runs.launch import check_id, check_kind, check_kinds
+from skep.engine.runs.launch import MAX_ID, check_id, check_kind, check_kinds
 from skep.engine.sessions.info import SessionInfo, read_session, read_sessions, shown
 from skep.engine.sessions.life import SessionLife
 from skep.errors import BadValue, RoleViolation, RunOwned, SessionNotFound, TokenRevoked
@@ -178,6 +178,7 @@ class SessionActs(SessionLife):
         Raises:
             SessionNotFound: there is none of this id.
         """
+        values.check_text(session_id, "session_id", MAX_ID)
         await self.admit(token, "get_session")
         await self.ledger.flushed()
         known = self.ledger.state.sessions.get(session_id)
@@ -204,7 +205,7 @@ class SessionActs(SessionLife):
     ) -> str:
         if role not in ROLES:
             raise RoleViolation(role, "attach_session")
-        if not values.check_text(operator_id, "operator_id", 256):
+        if not values.check_text(operator_id, "operator_id", MAX_ID):
             raise BadValue("a session needs an operator", where="operator_id")
         bounds = await self._bounds(operator_id, role, before, options.get("token"))
         given = options.get("scopes")
@@ -237,7 +238,7 @@ class SessionActs(SessionLife):
         if session_id is None:
             await self._vet(token, "attach")
             return None
-        values.check_text(session_id, "session_id", 256)
+        values.check_text(session_id, "session_id", MAX_ID)
         bearer = await self._vet(token, "heartbeat")  # what everyone may do to a session of their own
         if bearer.session_id != session_id:
             bearer = await self._vet(token, "attach")

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from skep.config import open_home
 from skep.errors import BadSignature, ConfigError
 
 KEY_BYTES = 32
+MAX_FILE = 1_000_000
+"""Bytes of the file: keys go when nothing needs them any more, so it stays far below."""
 DAY_MS = 24 * 3600 * 1000
 """How coarsely the file says until when a key is needed: a busy host writes it once a day, not for every token."""
 
@@ -214,6 +217,8 @@ def _look(path: Path) -> _Seen:
         found = path.stat()
     except OSError as error:
         raise ConfigError(f"the key ring cannot be read: {error}", where=str(path)) from error
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE:
+        raise ConfigError("not a key ring: no regular file, or too large", where=str(path))
     if found.st_uid != os.geteuid():
         raise ConfigError("the key ring belongs to another user", where=str(path))
     if found.st_mode & 0o077:
