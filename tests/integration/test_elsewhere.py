@@ -16,6 +16,7 @@ from skep.engine.inbox import elsewhere, pump
 from skep.errors import (
     BadValue,
     InvalidTransition,
+    LimitExceeded,
     MayNotAnswer,
     PollTimeout,
     QuestionClosed,
@@ -252,6 +253,20 @@ def test_of_two_results_that_are_left_for_an_item_one_is_acknowledged(url, optio
         async with Engine.open(url, **options) as owner:
             handle = await owner.resume_run(handle.id)
             assert (await handle.result())["out"] == {"n": [1]}
+
+    run(main())
+
+
+def test_a_lease_that_nobody_may_have_is_refused_by_name_where_it_is_asked_for(url, options):
+    async def main():
+        async with Engine.open(url, **options) as owner, Engine.open(url, **options) as other:
+            _, claim = await claimed(owner, other)
+            for lease in (0, -1.0, float("nan"), 1e9):
+                with pytest.raises(LimitExceeded, match="max_work_lease"):
+                    await other.renew(claim.handle, claim.key, claim.generation, lease=lease)
+                with pytest.raises(LimitExceeded, match="max_work_lease"):
+                    await other.takeover(None, claim.key, lease=lease)
+            assert owner.ledger.counters["inbox_dropped"] == 0
 
     run(main())
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from engines import blueprint, step
 from skep import Engine
-from skep.errors import TokenNotFound
+from skep.engine.inbox.elsewhere import Delivered
+from skep.errors import InvalidTransition, QuestionClosed, TokenNotFound
 from skep.testing.aio import run
 
 
@@ -38,6 +41,24 @@ def test_a_repeat_is_answered_whichever_process_it_comes_through(tmp_path, first
             for changed, ok in (("other", True), (value, False)):
                 with pytest.raises(TokenNotFound):
                     await engines[second].complete(claim.handle, claim.key, changed, ok=ok)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_repeats_that_come_at_once_are_answered_alike_and_others_told_that_the_item_has_ended(tmp_path, turn):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def main():
+        async with Engine.open(url) as owner, Engine.open(url, recover="none") as other:
+            handle, claim = await claimed(owner, owner)
+            engines = [other, other, other]
+            engines[turn] = owner
+            submits = [engine.complete(claim.handle, claim.key, "v") for engine in engines]
+            changed = other.complete(claim.handle, claim.key, "w")
+            *same, refused = await asyncio.gather(*submits, changed, return_exceptions=True)
+            assert same == [Delivered(f"run:{handle.id}", acted=True)] * 3
+            assert isinstance(refused, (QuestionClosed, TokenNotFound, InvalidTransition))
 
     run(main())
 

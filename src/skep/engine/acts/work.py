@@ -24,8 +24,9 @@ from skep.engine.attempts.repeats import ended_by
 from skep.engine.inbox.elsewhere import Delivered
 from skep.engine.inbox.work_elsewhere import WorkElsewhere
 from skep.engine.questions.asks import read_ask
-from skep.engine.questions.work import check_may_work
+from skep.engine.questions.work import check_lease, check_may_work
 from skep.engine.runs.launch import sessions_of
+from skep.errors import InvalidTransition, QuestionClosed, TokenNotFound
 from skep.flow.audience import seat_of
 from skep.ids import new_nonce
 
@@ -113,6 +114,7 @@ class WorkActs(AskGuard):
         """
         if key not in self.ledger.state.questions:
             by = await self._by_elsewhere(token, "renew", key)
+            check_lease(lease, self.limits)
             with self._using(token, "renew", by):
                 until = await self.work_elsewhere.renew(key, by, generation, lease)
         else:
@@ -150,11 +152,7 @@ class WorkActs(AskGuard):
         data = values.encode(value, self.limits, where="result")
         final = Final(Inline(Raw(data)), ok)
         if key not in self.ledger.state.questions:
-            if (log := await self._repeated(token, key, values.decode(data), ok=ok)) is not None:
-                return Delivered(log, acted=True)
-            by = await self._by_elsewhere(token, "complete", key)
-            with self._using(token, "complete", by):
-                delivered = await self.work_elsewhere.complete(key, by, values.decode(data), ok=ok)
+            delivered = await self._complete_elsewhere(token, key, values.decode(data), ok=ok)
             await self.ledger.flushed()
             return delivered
         holder = await self._holder(token, "complete", key)
@@ -233,6 +231,7 @@ class WorkActs(AskGuard):
         local = self.questions.about(key) is not None
         item = self.questions.open(key) if local else await self.work_elsewhere.item(key)
         check_may_work(item, who)
+        check_lease(lease, self.limits)
         handle = HANDLE_PREFIX + new_nonce()
         digest, take = handle_digest(handle), act == "takeover"
         sessions = sessions_of(self.dispatcher.tokens, self.dispatcher.tokens.nonce(token)) if token else ()
@@ -258,6 +257,19 @@ class WorkActs(AskGuard):
             lease_until=claim.lease_until,
             payload=await self.questions.value(item.question, item.log),
         )
+
+    async def _complete_elsewhere(self, token: Bearer | None, key: str, value: Any, *, ok: bool) -> Delivered:
+        if (log := await self._repeated(token, key, value, ok=ok)) is not None:
+            return Delivered(log, acted=True)
+        try:
+            by = await self._by_elsewhere(token, "complete", key)
+            with self._using(token, "complete", by):
+                return await self.work_elsewhere.complete(key, by, value, ok=ok)
+        except (QuestionClosed, TokenNotFound, InvalidTransition):
+            # The item, or its whole run, has ended while we looked: perhaps by just this submit, sent twice.
+            if (log := await self._repeated(token, key, value, ok=ok)) is None:
+                raise
+            return Delivered(log, acted=True)
 
     async def _repeated(self, token: Bearer | None, key: str, value: Any, *, ok: bool) -> str | None:
         """The log of the item that was ended by just this submit, whose reply was lost."""

@@ -64,7 +64,10 @@ class WorkElsewhere:
             ResumeKeyNotFound, QuestionClosed: there is none, or no longer.
         """
         item, _ = await self._elsewhere.question(key)
-        return _with_claim(item, (await self._elsewhere.claims(item.log)).get(key))
+        claim = (await self._elsewhere.claims(item.log)).get(key)
+        if claim is None:
+            await self._elsewhere.question(key)  # its end, if it has come meanwhile, took the claim along
+        return _with_claim(item, claim)
 
     async def check_handle(self, handle: str, key: str) -> None:
         """Check that a handle, given as its digest, is that of the item's present claim.
@@ -180,6 +183,7 @@ class WorkElsewhere:
             decided = await self._elsewhere.request(item.log, {**body, "key": item.key})
             if decided.taken:
                 return decided.event
+        await self.item(item.key)  # refuses when it has ended, and the run perhaps with it
         raise InvalidTransition(f"no living process answers for {run_id}", fix=f"skep resume {run_id}")
 
     async def _held(self, key: str, by: dict[str, str], generation: int | None = None) -> QuestionState:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skep.core.tasks import TaskState
     from skep.engine.attempts.channel import Channel
     from skep.engine.ledger import Ledger
+    from skep.limits import Limits
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -200,8 +201,7 @@ class Work:
 
     def _until(self, lease: float | None, now: int) -> int:
         limits = self._ledger.limits
-        if lease is not None and not 0 < lease <= limits.max_work_lease:
-            raise LimitExceeded("max_work_lease", limits.max_work_lease, where="lease", fix="give seconds")
+        check_lease(lease, limits)
         return now + int((limits.work_lease if lease is None else lease) * 1000)
 
     def _arm(self, item: QuestionState) -> None:
@@ -223,6 +223,12 @@ class Work:
                 self._ledger.counters["work_leases_expired"] += 1
         except SkepError:
             return  # the journal has told its listeners, the run is dropped
+
+
+def check_lease(lease: float | None, limits: Limits) -> None:
+    """Raises `LimitExceeded` for seconds that nobody may hold an item for."""
+    if lease is not None and not 0 < lease <= limits.max_work_lease:
+        raise LimitExceeded("max_work_lease", limits.max_work_lease, where="lease", fix="give seconds")
 
 
 def check_may_work(item: QuestionState, who: Answerer) -> None:
