@@ -90,6 +90,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """A state transition held longer is logged and counted (R-sync)."""
     pool_waiting: int = 10_000
     """Attempts waiting for a reusable worker of one agent."""
+    layer_waiting: int = 10_000
+    """Attempts waiting in one line of a layer: for a slot, a turn or a budget."""
+    layer_memory: int = 10_000
+    """Agents or runs that one layer remembers something of."""
     process_output_bytes: int = 64 * MIB
     process_stderr_tail: int = 64 * KIB
     process_drain: float = 0.5
