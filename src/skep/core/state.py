@@ -254,10 +254,11 @@ def _task_attempt_started(state: EngineState, e: ev.TaskAttemptStarted) -> None:
     task.nonce = e.nonce
     task.handle = e.handle
     task.deadline = e.deadline
-    task.retry_at = None
-    task.final = None
-    task.outputs = 0
-    state.worker_tokens[e.nonce] = task.id
+    if e.attempt > 1:
+        task.retry_at = None
+        task.final = None
+        task.outputs = 0
+    state.worker_tokens[e.nonce] = e.task_id
     if e.handle is not None:
         state.handles[e.handle] = e.nonce
 

@@ -62,7 +62,7 @@ Role = Literal["final", "checkpoint", "input", "verdict"]
 """What a large value is to its task or run: only the last one in each role is ever read back."""
 
 Observer = Callable[[Event, TaskState | QuestionState | None], None]
-"""Sees each event after it was applied, with what it was about (perhaps settled and gone by now)."""
+"""Sees what ends a task, or tells about a question or a run, after it was applied; with what it was about."""
 
 
 def _nobody(_event: Event, _subject: TaskState | QuestionState | None) -> None: ...
@@ -125,7 +125,7 @@ class Ledger:
             self.replaying = False
 
     def apply(self, events: Sequence[Event], observer: Observer) -> None:
-        """Apply events to the state, telling `observer` of those that can settle a task or move a flow on."""
+        """Apply events to the state, telling `observer` of those that end a task or can move a flow on."""
         state = self.state
         for event in events:
             kind: Any = type(event)
@@ -145,9 +145,10 @@ class Ledger:
         state, task_id = self.state, event.task_id
         task = state.tasks.get(task_id)
         HANDLERS[type(event)](state, event)
-        observer(event, task)
-        if self._at_hand and task_id not in state.tasks:
-            self.release(task_id)
+        if task_id not in state.tasks:
+            observer(event, task)
+            if self._at_hand:
+                self.release(task_id)
         if task_id in self.waiters.waiting:
             self.waiters.wake(task_id)
 

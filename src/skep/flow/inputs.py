@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from skep import values
 from skep.core.retry import RetryPolicy
 from skep.flow.nodes import OnTimeout
 
@@ -77,15 +78,20 @@ Input = Started | Settled | Answered | Unanswered | TimerFired | Signalled | Can
 class Want(Struct, frozen=True, tag="step"):
     """A step that should exist now.
 
-    `input` must not be mutated; `digest` is the SHA-256 of its canonical JSON.
+    `data` is its input as canonical JSON, `digest` the SHA-256 of that.
     """
 
     key: str
     agent: str
-    input: Any
+    data: bytes
     digest: str
     retry: RetryPolicy | None = None
     timeout: float | None = None
+
+    @property
+    def input(self) -> Any:
+        """A copy of the input."""
+        return values.decode(self.data)
 
 
 class AskWant(Struct, frozen=True, tag="ask"):

@@ -94,9 +94,14 @@ def mod(a: Any, b: Any) -> Any:
 # -- order -------------------------------------------------------------------------------------
 
 
+_ORDERED = frozenset((int, float, str))
+
+
 def _comparison(verb: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def ordered(a: Any, b: Any) -> bool:
-        if (_is_number(a) and _is_number(b)) or (type(a) is str and type(b) is str):
+        if type(a) is type(b) and type(a) in _ORDERED:
+            return compare(a, b)
+        if _is_number(a) and _is_number(b):
             return compare(a, b)
         message = f"{verb} needs two numbers or two strings, got {type_name(a)} and {type_name(b)}"
         raise EvalError(message, fix="compare values of one type, or use == and !=")

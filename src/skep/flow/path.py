@@ -199,6 +199,21 @@ def _walk(segments: tuple[Segment, ...]) -> Callable[[Any], Any]:
 # -- writing -----------------------------------------------------------------------------------
 
 
+def compile_write(path: Path) -> Callable[[Any, Any], Any]:
+    """`write` to one path, as a function of root and value."""
+    if len(path.segments) != 1 or not isinstance(path.segments[0], str):
+        return lambda root, value: write(root, path, value)
+    name = path.segments[0]
+
+    def write_field(root: Any, value: Any) -> Any:
+        try:
+            return {**root, name: value}
+        except TypeError:  # not an object
+            return write(root, path, value)
+
+    return write_field
+
+
 def write(root: Any, path: Path, value: Any) -> Any:
     """A new root with `value` at `path`; only the containers along the path are copied.
 
@@ -212,11 +227,6 @@ def write(root: Any, path: Path, value: Any) -> Any:
     segments = path.segments
     if not segments:
         return value
-    first = segments[0]
-    if len(segments) == 1 and type_of(root) is dict and isinstance(first, str):
-        new_root = root.copy()  # the hot path: a step's `out`
-        new_root[first] = value
-        return new_root
     new_root = container = _own(root, path, 0)
     for depth in range(1, len(segments)):
         key = segments[depth - 1]

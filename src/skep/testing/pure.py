@@ -169,7 +169,7 @@ def _perform(want: Want, agents: Mapping[str, Agent]) -> Settled:
             f"no agent {want.agent!r}", where=want.key, fix=did_you_mean(want.agent, list(agents))
         )
     try:
-        result = agent(values.decode(values.encode(want.input)))
+        result = agent(want.input)
         value, ok = (None, True) if iscoroutine(result) else _value(result)
     except Exception as error:  # noqa: BLE001 - whatever an agent raises fails its step, as in the engine
         message = f"{type(error).__name__}: {error}"

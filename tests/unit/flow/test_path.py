@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skep.errors import BadSyntax, InvalidPath, PathNotFound
-from skep.flow.path import Path, compile_find, compile_read, format_path, parse_path, write
+from skep.flow.path import (
+    Path,
+    compile_find,
+    compile_read,
+    compile_write,
+    format_path,
+    parse_path,
+    write,
+)
 from skep.testing.flows import json_values, paths
 
 ROOT = {"a": {"b": 1, "none": None}, "xs": [{"n": "first"}, {"n": "last"}], "text": "abc", "0": "zero"}
@@ -153,6 +161,20 @@ def test_writing_changes_nothing_beside_the_path(root, path, value, data):
     except (PathNotFound, InvalidPath):
         return
     assert compile_find(other)(new) == compile_find(other)(root)
+
+
+def attempt_to(act, *args):
+    try:
+        return act(*args)
+    except (PathNotFound, InvalidPath) as error:
+        return type(error), str(error)
+
+
+@given(json_values(), paths(), json_values())
+def test_a_compiled_write_does_what_write_does(root, path, value):
+    before = copy.deepcopy(root)
+    assert attempt_to(compile_write(path), root, value) == attempt_to(write, root, path, value)
+    assert root == before
 
 
 def test_what_is_not_touched_is_shared():

@@ -38,17 +38,12 @@ class RunFold:
         self.inputs: deque[Input] = deque()
 
     def observe(self, event: ev.Event, subject: TaskState | QuestionState | None) -> None:
-        """An event has been applied; `subject` is what it was about."""
+        """An event has been applied; `subject` is what it was about, a task that is over now."""
         if subject is None:
             self._of_run(event)
         elif subject.step_key is not None:
             if type(subject) is TaskState:
-                kind = type(event)
-                told = (
-                    self._with_value(subject, "pass")
-                    if kind is ev.TaskPass
-                    else self._settled(event, kind, subject)
-                )
+                told = self._settled(event, subject)
             else:
                 told = self._answered(event, subject.step_key, subject.digest or "")
             if told is not None:
@@ -80,18 +75,16 @@ class RunFold:
         self.inputs.append(Started(self._ledger.value(event.input, event.run_id)))
         self._ledger.release(event.run_id)
 
-    def _settled(self, event: ev.Event, kind: type, task: TaskState) -> Settled | None:
-        if kind is ev.TaskAttemptCompleted:
-            return _plain(task, "cancelled", None) if task.status == "cancelled" else None
+    def _settled(self, event: ev.Event, task: TaskState) -> Settled:
+        if isinstance(event, ev.TaskPass):
+            return self._with_value(task, "pass")
         if isinstance(event, ev.TaskBlocked):
             if event.reason == "blocked":
                 return self._with_value(task, "blocked")
             return _plain(task, "error", event.message, event.code)
         if isinstance(event, ev.TaskTimeout):
             return _plain(task, "timeout", event.message or f"no result within {task.timeout_ms} ms")
-        if kind is ev.TaskCancelled and not task.live:
-            return _plain(task, "cancelled", None)
-        return None
+        return _plain(task, "cancelled", None)
 
     def _with_value(self, task: TaskState, status: Status) -> Settled:
         assert task.step_key is not None and task.digest is not None and task.final is not None  # noqa: S101, PT018 - a settled step

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skep import values
 from skep.core import events as ev
 from skep.core import transitions
 from skep.core.tasks import TaskState
@@ -58,7 +57,7 @@ def _interrupt(driver: RunDriver, task: TaskState) -> None:
 
 def _go_on(driver: RunDriver, task: TaskState, want: Want) -> None:
     route = driver.plan.route(task.agent)
-    data = values.canonical(want.input)
+    data = want.data
     if task.live and task.verdict is not None:
         driver.commit(transitions.complete_attempt(task, None, driver.ledger.now()))
         return

@@ -78,6 +78,7 @@ class RunDriver:
         """As the run's state says; here at hand for every step."""
         self._deadline: TimerHandle | None = None
         self._in_transition = False
+        self._max_hold = self.ledger.limits.max_hold_ms / 1000
         self._batch: list[ev.Event] = []
         self._summary: RunSummary | None = None
         self._ended: Ended | None = None
@@ -157,9 +158,9 @@ class RunDriver:
             raise
         finally:
             self._in_transition = False
-            milliseconds = (time.perf_counter() - started) * 1000
-            if milliseconds > self.ledger.limits.max_hold_ms:
-                self.ledger.held(f"commit of {self.log}", milliseconds)
+            seconds = time.perf_counter() - started
+            if seconds > self._max_hold:
+                self.ledger.held(f"commit of {self.log}", seconds * 1000)
 
     def replay(self, version: int, event: ev.Event, into: EngineState) -> None:
         """Take in an event that is already recorded; `reconcile` acts on where that leads.
@@ -176,7 +177,7 @@ class RunDriver:
         """Make a task of each wanted step and begin its first attempt."""
         now = self._batch[-1].at if self._batch else self.ledger.now()
         events: list[ev.Event] = []
-        created: list[tuple[str, Want, Route]] = []
+        created: list[tuple[str, Route, bytes]] = []
         for want in wants:
             route = self.plan.route(want.agent)
             event = ev.TaskCreated(
@@ -194,12 +195,12 @@ class RunDriver:
                 nonce = new_nonce()
                 digest = self._handle_digest(nonce) if route.pulls else None
                 events.append(transitions.first_attempt(event, nonce, digest))
-            created.append((event.task_id, want, route))
+            created.append((event.task_id, route, want.data))
         self.commit(events)
         tasks = self.ledger.state.tasks
         begin = self.attempts.next_attempt if self.paused else self.attempts.enqueue
-        for task_id, want, route in created:
-            begin(tasks[task_id], route, values.canonical(want.input))
+        for task_id, route, data in created:
+            begin(tasks[task_id], route, data)
 
     def finish_if_ended(self) -> None:
         """Record the end of the run, once the flow has ended and every worker of the run too."""
@@ -260,7 +261,7 @@ class RunDriver:
         """Begin the next attempt of a step whose last question was answered."""
         want = self.machine.want(task.step_key) if task.step_key is not None else None
         if isinstance(want, Want):
-            self.attempts.next_attempt(task, self.plan.route(task.agent), values.canonical(want.input))
+            self.attempts.next_attempt(task, self.plan.route(task.agent), want.data)
             self.attempts.launch()
 
     @property

@@ -8,7 +8,7 @@ from skep.errors import NoCase
 from skep.flow import keys
 from skep.flow.equality import equal
 from skep.flow.operators import truthy
-from skep.flow.path import write
+from skep.flow.path import compile_write
 from skep.flow.runtime.faults import boolean, shown
 from skep.flow.runtime.frames import LoopFrame, SeqFrame, TryFrame
 from skep.flow.runtime.ops import DONE, Op, Run
@@ -85,11 +85,11 @@ class SwitchOp(Op):
 
 
 class LoopOp(Op):
-    __slots__ = ("body", "cond", "counter", "turns")
+    __slots__ = ("body", "cond", "count", "turns")
 
     def __init__(self, loop: Loop, cond: Evaluate, body: Op) -> None:
         super().__init__()
-        self.counter = loop.counter
+        self.count = compile_write(loop.counter)
         self.turns = loop.max
         self.cond = cond
         self.body = body
@@ -106,7 +106,7 @@ class LoopOp(Op):
 
     def _turn(self, lane: Lane, frame: LoopFrame) -> Op:
         turn = frame.turn
-        lane.ctx = write(lane.ctx, self.counter, turn)
+        lane.ctx = self.count(lane.ctx, turn)
         if turn < self.turns and truthy(self.cond(lane.ctx)):
             lane.key = keys.item(frame.key, turn)
             return self.body
@@ -115,11 +115,11 @@ class LoopOp(Op):
 
 
 class TryOp(Op):
-    __slots__ = ("body", "catch", "err_at")
+    __slots__ = ("body", "catch", "write")
 
     def __init__(self, node: Try, body: Op, catch: Op) -> None:
         super().__init__()
-        self.err_at = node.err_at
+        self.write = None if node.err_at is None else compile_write(node.err_at)
         self.body = body
         self.catch = catch
 
@@ -131,6 +131,6 @@ class TryOp(Op):
     def caught(self, lane: Lane, frame: TryFrame, fault: Fault) -> Op:
         """Undo the body and go on with `catch`, which the frame, already off the stack, does not cover."""
         lane.key = frame.key
-        lane.ctx = frame.ctx if self.err_at is None else write(frame.ctx, self.err_at, fault.message)
+        lane.ctx = frame.ctx if self.write is None else self.write(frame.ctx, fault.message)
         lane.key = keys.child(frame.key, "catch")
         return self.catch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skep.errors import EvalError
 from skep.flow import keys
 from skep.flow.growth import check_growth
-from skep.flow.path import write
+from skep.flow.path import compile_write
 from skep.flow.runtime.faults import Raised, shown
 from skep.flow.runtime.frames import Fault, JoinFrame, Outcome, Value
 from skep.flow.runtime.joins import DECIDE, GATHERS, check_lanes
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 class ForkOp(Op):
     """Starts lanes, each on a ctx of its own, and writes what the join makes of them to `out`."""
 
-    __slots__ = ("gathers", "join", "out", "select")
+    __slots__ = ("gathers", "join", "select", "write")
 
     def __init__(self, node: Fanout | Parallel, select: Evaluate | None) -> None:
         super().__init__()
         self.join: Join = node.join
         self.gathers = node.join in GATHERS
-        self.out = node.out
+        self.write = compile_write(node.out)
         self.select = select
 
     def resume(self, run: Run, lane: Lane, frame: JoinFrame, /) -> Op:
@@ -85,7 +85,7 @@ class ForkOp(Op):
 
     def _write(self, run: Run, lane: Lane, value: Any) -> None:
         check_growth(value, run.limits)
-        lane.ctx = write(lane.ctx, self.out, value)
+        lane.ctx = self.write(lane.ctx, value)
 
 
 class FanoutOp(ForkOp):
@@ -94,7 +94,7 @@ class FanoutOp(ForkOp):
     def __init__(self, node: Fanout, items: Evaluate, select: Evaluate | None, body: Op) -> None:
         super().__init__(node, select)
         self.items = items
-        self.bind = node.bind
+        self.bind = compile_write(node.bind)
         self.max_concurrency = node.max_concurrency
         self.body = body
 
@@ -109,7 +109,7 @@ class FanoutOp(ForkOp):
         return self._open(run, lane, size, self.max_concurrency or size, items)
 
     def begin(self, lane: Lane, frame: JoinFrame, /) -> Op:
-        lane.ctx = write(lane.ctx, self.bind, frame.items[lane.number])
+        lane.ctx = self.bind(lane.ctx, frame.items[lane.number])
         return self.body
 
     def lane_key(self, key: str, number: int) -> str:

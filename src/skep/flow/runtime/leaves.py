@@ -8,7 +8,7 @@ from skep import values
 from skep.errors import LimitExceeded
 from skep.flow.growth import check_growth
 from skep.flow.inputs import Settled, Want
-from skep.flow.path import write
+from skep.flow.path import compile_write
 from skep.flow.runtime.faults import Raised, boolean, step_fault
 from skep.flow.runtime.ops import DONE, WAIT, Op, Run
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 class StepOp(Op):
     """Wants a step; what it brings is written by `settle`."""
 
-    __slots__ = ("agent", "input", "out", "retry", "timeout")
+    __slots__ = ("agent", "input", "retry", "timeout", "write")
 
     def __init__(self, step: Step, evaluate: Evaluate) -> None:
         super().__init__()
         self.agent = step.agent
         self.input = evaluate
-        self.out = step.out
+        self.write = compile_write(step.out)
         self.retry = step.retry
         self.timeout = step.timeout
 
@@ -40,8 +40,7 @@ class StepOp(Op):
             raise LimitExceeded(
                 "max_value_bytes", run.limits.max_value_bytes, fix="give the step less, or a file"
             )
-        want = Want(lane.key, self.agent, value, values.digest(data), self.retry, self.timeout)
-        run.want(lane, self, want)
+        run.want(lane, self, Want(lane.key, self.agent, data, values.digest(data), self.retry, self.timeout))
         return WAIT
 
     def settle(self, lane: Lane, event: Settled) -> None:
@@ -53,7 +52,7 @@ class StepOp(Op):
         """
         if event.status != "pass":
             raise Raised(step_fault(event, self.agent))
-        lane.ctx = write(lane.ctx, self.out, event.value)
+        lane.ctx = self.write(lane.ctx, event.value)
 
 
 class SkippableStepOp(StepOp):
@@ -70,21 +69,22 @@ class SkippableStepOp(StepOp):
 
 
 class LetOp(Op):
-    __slots__ = ("at", "value")
+    __slots__ = ("value", "write")
 
     def __init__(self, let: Let, evaluate: Evaluate) -> None:
         super().__init__()
-        self.at = let.at
+        self.write = compile_write(let.at)
         self.value = evaluate
 
     def enter(self, run: Run, lane: Lane, /) -> Op:
         value = self.value(lane.ctx)
         check_growth(value, run.limits)
-        lane.ctx = write(lane.ctx, self.at, value)
+        lane.ctx = self.write(lane.ctx, value)
         return DONE
 
 
 _SMALL_COUNT, _SMALL_TEXT = 64, 1_024
+_FLAT = frozenset((int, float, bool, type(None)))
 
 
 def check_size(value: Any, limits: Limits) -> None:
@@ -94,8 +94,7 @@ def check_size(value: Any, limits: Limits) -> None:
         return
     if kind is dict and len(value) <= _SMALL_COUNT:
         for item in value.values():
-            inner = values.type_of(item)
-            if inner is dict or inner is list or (inner is str and len(item) > _SMALL_TEXT):
+            if type(item) not in _FLAT and (type(item) is not str or len(item) > _SMALL_TEXT):
                 break
         else:
             return

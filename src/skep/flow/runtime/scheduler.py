@@ -7,7 +7,7 @@ Python stack.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from skep.errors import FlowError, LimitExceeded
 from skep.flow.growth import check_growth
@@ -172,7 +172,9 @@ class Scheduler:
         while op is not WAIT:
             try:
                 if op is not DONE:
-                    self._burn()
+                    self._fuel -= 1
+                    if self._fuel < 0:
+                        self._stop()
                     op = op.enter(self, lane)
                 elif stack:
                     frame = stack[-1]
@@ -187,10 +189,9 @@ class Scheduler:
                     return
                 op = caught
 
-    def _burn(self) -> None:
-        self._fuel -= 1
-        if self._fuel < 0:
-            raise LimitExceeded("max_pure_nodes", self.limits.max_pure_nodes, fix="does a loop lack a step?")
+    def _stop(self) -> NoReturn:
+        """The fuel of this feed is used up."""
+        raise LimitExceeded("max_pure_nodes", self.limits.max_pure_nodes, fix="does a loop lack a step?")
 
     def _catch(self, lane: Lane, fault: Fault) -> Op | Fault:
         """Unwind to the nearest `try`; the fault itself where there is none."""
@@ -220,7 +221,9 @@ class Scheduler:
         """
         if not frame.starting:
             return
-        self._burn()
+        self._fuel -= 1
+        if self._fuel < 0:
+            self._stop()
         fork = self._ops[frame.node]
         number = frame.next
         lane = self._new_lane(parent.ctx, fork.lane_key(frame.key, number), parent.id, number)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from skep import values
 from skep.errors import AnswerTimeout, LimitExceeded
 from skep.flow.inputs import Answered, AskWant, Signalled, SignalWant, TimerFired, TimerWant, Unanswered
-from skep.flow.path import write
+from skep.flow.path import compile_write
 from skep.flow.runtime.faults import Raised
 from skep.flow.runtime.frames import Fault
 from skep.flow.runtime.leaves import check_size
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 class AskOp(Op):
     """Wants an answer, which `settle` writes."""
 
-    __slots__ = ("ask", "question")
+    __slots__ = ("ask", "question", "write")
 
     def __init__(self, ask: Ask, question: Evaluate) -> None:
         super().__init__()
         self.ask = ask
+        self.write = compile_write(ask.out)
         self.question = question
 
     def enter(self, run: Run, lane: Lane, /) -> Op:
@@ -64,7 +65,7 @@ class AskOp(Op):
         """
         if isinstance(event, Unanswered):
             raise Raised(Fault(AnswerTimeout.code, event.message, event.key, _TIMEOUT_FIX))
-        lane.ctx = write(lane.ctx, self.ask.out, event.value)
+        lane.ctx = self.write(lane.ctx, event.value)
 
 
 _TIMEOUT_FIX = "give it a later deadline, or on_timeout: {value: ...}"
@@ -103,12 +104,12 @@ class MomentOp(Op):
 class SignalOp(Op):
     """Takes the next signal of its name, one that has come early first."""
 
-    __slots__ = ("name", "out")
+    __slots__ = ("name", "write")
 
     def __init__(self, name: str, out: Path | None) -> None:
         super().__init__()
         self.name = name
-        self.out = out
+        self.write = None if out is None else compile_write(out)
 
     def enter(self, run: Run, lane: Lane, /) -> Op:
         kept = run.take_signal(self.name)
@@ -127,5 +128,5 @@ class SignalOp(Op):
         self._write(lane, event.value)
 
     def _write(self, lane: Lane, value: object) -> None:
-        if self.out is not None:
-            lane.ctx = write(lane.ctx, self.out, value)
+        if self.write is not None:
+            lane.ctx = self.write(lane.ctx, value)

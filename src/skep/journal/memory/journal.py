@@ -98,8 +98,6 @@ class MemoryJournal:
             return seq
         row = self._logs.append(log, version, events)
         self._news.append((row.position, log, version, events))
-        self._counters["rows"] += 1
-        self._counters["events"] += len(events)
         if touches(events):
             self._directory.record(log, version, row.position, events)
         if summary is not None:
@@ -167,6 +165,8 @@ class MemoryJournal:
         self._scheduled = False
         news, self._news = self._news, []
         self._counters["commits"] += 1
+        self._counters["rows"] += len(news)
+        self._counters["events"] += sum(len(events) for _, _, _, events in news)
         self._tell.committed(self._tell.durable, news)
 
     # -- reading -------------------------------------------------------------------------------

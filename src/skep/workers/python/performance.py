@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from skep.errors import WorkerFailed
+from skep.errors import WorkerError, WorkerFailed
 from skep.workers.base import Ctx, Outcome
 from skep.workers.completion import CHANNEL_CLOSED, absorb_cancel, is_being_cancelled
 from skep.workers.python.ending import FUNCTION, INPUT, RESULT, ending
@@ -31,18 +32,24 @@ class Performance(Struct, eq=False):
     spawner: InProcSpawner
     ctx: Ctx
     told: Callable[[Outcome], object] | None = None
-    """Hears how the function ended, before `run` returns or raises."""
+    """Hears how the function ended, before `perform` returns or raises."""
     left: Callable[[], object] | None = None
     """Hears that it was left behind."""
     task: asyncio.Task[Any] | None = None
-    """Who performs it: set by `run`, or before by whoever makes a task for that."""
+    """Who performs it: set by `perform`, or before by whoever makes a task for that."""
     timer: asyncio.TimerHandle | None = None
     ended: bool = False
 
-    async def run(self) -> Outcome:
-        """Perform the function; how it ended. Nothing that it raises comes out.
+    async def run(self) -> None:
+        """As `perform`, for who is told how the function ended."""
+        with contextlib.suppress(WorkerError):
+            await self.perform()
+
+    async def perform(self) -> None:
+        """Perform the function.
 
         Raises:
+            WorkerFailed, WorkerCancelled: it ended so. Nothing that it raises itself comes out.
             asyncio.CancelledError: the performer was cancelled, not the function.
         """
         task = self.task = asyncio.current_task()
@@ -58,7 +65,8 @@ class Performance(Struct, eq=False):
                 raise asyncio.CancelledError
             # Meant for the function, by its token or by itself.
             await absorb_cancel(asked)
-        return outcome
+        if outcome is not None:
+            raise outcome
 
     def end(self) -> None:
         """From here on a cancel changes nothing. For a task that was cancelled before its first turn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from skep.errors import ConfigError, WorkerCancelled
@@ -72,18 +72,19 @@ class InProcSpawner:
             return CoroutineWorker(self, ctx)
         return ThreadWorker(self, ctx, self._threads)
 
-    async def perform(self, ctx: Ctx) -> None:
+    def perform(self, ctx: Ctx) -> Coroutine[Any, Any, None]:
         """See `Performer`. An async function needs no worker for that."""
         if not self.is_async:
-            await (await self.spawn(ctx)).join()
-            return
+            return self._join(ctx)
         if ctx.cancel_token.reason is not None:
             raise _too_late(ctx)
         performance = Performance(self, ctx)
         ctx.cancel_token.on_cancel(performance.cancel)
-        outcome = await performance.run()
-        if outcome is not None:
-            raise outcome
+        return performance.perform()
+
+    async def _join(self, ctx: Ctx) -> None:
+        worker = await self.spawn(ctx)
+        await worker.join()
 
     def left_behind(self, ctx: Ctx) -> None:
         """Count and log a function that ignored its cancellation."""
