@@ -1,0 +1,56 @@
+"""The part of a VM that is Lua: compiled once per process, run in every new VM before any script."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from lupa.lua55 import LuaRuntime
+
+from skep.lua.convert import BATCH
+from skep.lua.limits import GRAIN, MESSAGE, POLL_SECONDS, TRACEBACK
+
+PARTS = ("guard", "values", "environment", "modules", "drive")
+"""In the order in which they run; each gets the table of what the earlier ones left in it."""
+
+CONSTANTS = {
+    "grain": GRAIN,
+    "poll_seconds": POLL_SECONDS,
+    "batch": BATCH,
+    "max_message": MESSAGE,
+    "max_traceback": TRACEBACK,
+}
+
+EXPORTS = (
+    "take",
+    "give",
+    "compile",
+    "forget",
+    "bind",
+    "bind_host",
+    "hook",
+    "run",
+    "resume",
+    "drop",
+    "spent",
+    "define",
+    "in_object",
+    "in_array",
+    "in_end",
+)
+"""What the VM gets back: functions that it calls, and the marks of tokens that go in."""
+
+
+@cache
+def boot_code() -> bytes:
+    """The parts as one chunk of bytecode without debug information: loading text costs more than a VM may."""
+    runtime = LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
+    dump = runtime.eval(b"function(source, name) return string.dump(assert(load(source, name)), true) end")
+    constants = "\n".join(f"skep.{name} = {value}" for name, value in CONSTANTS.items())
+    parts = "\n".join(f"(function(...)\n{_text(part)}\nend)(skep);" for part in PARTS)
+    exports = ", ".join(f"skep.{name}" for name in EXPORTS)
+    return dump(f"{_text('start')}\n{constants};\n{parts}\nreturn {exports}".encode(), b"=skep")
+
+
+def _text(part: str) -> str:
+    return (files(__name__) / f"{part}.lua").read_text("utf-8")

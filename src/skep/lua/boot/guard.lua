@@ -1,0 +1,136 @@
+-- The guard: counts what a script uses, in every coroutine, and ends it for good once a limit is passed.
+--
+-- Whatever catches an error (pcall, xpcall, a failed resume) costs a grain and looks whether the guard has tripped,
+-- and a tripped guard raises at every instruction: nothing a script does keeps it going.
+local skep = ...
+local poll, GRAIN, POLL = skep.poll, skep.grain, skep.poll_seconds
+local clock, sethook, error, type = os.clock, debug.sethook, error, type
+local co_create, co_resume, co_close = coroutine.create, coroutine.resume, coroutine.close
+local raw_pcall, raw_xpcall = pcall, xpcall
+
+local used, budget, tripped, next_poll = 0, 0, nil, 0
+
+local function look()
+  if used >= budget then
+    tripped = "instructions"
+    return
+  end
+  local now = clock()
+  if now >= next_poll then
+    next_poll = now + POLL
+    tripped = poll()
+  end
+end
+
+local function tick()
+  if not tripped then
+    used = used + GRAIN
+    look()
+  end
+  if tripped then
+    sethook(tick, "", 1)
+    error(tripped, 0)
+  end
+end
+
+-- Creating a coroutine costs a grain: it may use one before its own hook counts it.
+local function charge()
+  used = used + GRAIN
+  if not tripped then
+    look()
+  end
+  if tripped then
+    error(tripped, 0)
+  end
+end
+
+local function caught(ok, ...)
+  if not ok or tripped then
+    charge()
+  end
+  return ok, ...
+end
+
+function skep.trip(reason)
+  tripped = reason
+  error(reason, 0)
+end
+
+-- `budget` is what is left of the call's instructions; `used` counts from there.
+function skep.arm(instructions)
+  used, budget, tripped, next_poll = 0, instructions, nil, clock() + POLL
+end
+
+function skep.spent()
+  return used, tripped
+end
+
+function skep.is_tripped()
+  return tripped ~= nil
+end
+
+function skep.guarded(body)
+  local co = co_create(body)
+  sethook(co, tick, "", GRAIN)
+  return co
+end
+local guarded = skep.guarded
+
+function skep.pcall(...)
+  return caught(raw_pcall(...))
+end
+
+function skep.xpcall(f, handler, ...)
+  if type(handler) ~= "function" then
+    error("bad argument #2 to 'xpcall' (function expected)", 2)
+  end
+  return caught(raw_xpcall(f, function(e)
+    if tripped then
+      return e
+    end
+    return handler(e)
+  end, ...))
+end
+
+local function check_body(f, name)
+  if type(f) ~= "function" then
+    error("bad argument #1 to '" .. name .. "' (function expected)", 3)
+  end
+  charge()
+end
+
+local function relay(co, alive, ...)
+  if alive and not tripped then
+    return ...
+  end
+  charge()
+  co_close(co)
+  error((...), 2)
+end
+
+skep.coroutine = {
+  create = function(f)
+    check_body(f, "create")
+    return guarded(f)
+  end,
+  resume = function(...)
+    return caught(co_resume(...))
+  end,
+  wrap = function(f)
+    check_body(f, "wrap")
+    local co = guarded(f)
+    return function(...)
+      return relay(co, co_resume(co, ...))
+    end
+  end,
+  close = function(...)
+    if tripped then
+      error(tripped, 0)
+    end
+    return co_close(...)
+  end,
+  running = coroutine.running,
+  status = coroutine.status,
+  yield = coroutine.yield,
+  isyieldable = coroutine.isyieldable,
+}

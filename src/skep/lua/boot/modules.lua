@@ -1,0 +1,78 @@
+-- `require`: package.loaded, then package.searchers in order, the roots that Python searches among them.
+--
+-- Written in Lua, so a module may yield while it loads.
+local skep = ...
+local env, off, on, find = skep.env, skep.off, skep.on, skep.find
+local type, error, load, concat, utf8_len, ipairs, tostring = type, error, load, table.concat, utf8.len, ipairs, tostring
+
+local loaded, preload = {}, {}
+for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os", "io", "debug" }) do
+  loaded[name] = env[name]
+end
+loaded._G = env
+
+local function search_preload(name)
+  local loader = preload[name]
+  if loader == nil then
+    return "no field package.preload['" .. name .. "']"
+  end
+  return loader, ":preload:"
+end
+
+-- A module that is found but broken ends the search: what the roots hold is what was meant.
+local function search_roots(name)
+  if not utf8_len(name) then
+    return "no module has a name that is not UTF-8"
+  end
+  off()
+  local status, source, place = find(name)
+  on()
+  if status == "absent" then
+    return source
+  elseif status == "raised" then
+    skep.trip("raised")
+  elseif status == "refused" then
+    error(source, 0)
+  end
+  local loader, e = load(source, "@" .. place, "t", env)
+  if not loader then
+    error("error loading module '" .. name .. "': " .. e, 0)
+  end
+  return loader, place
+end
+
+local package = {
+  loaded = loaded, preload = preload, path = "", cpath = "", config = "/\n;\n?\n!\n-\n",
+  searchers = { search_preload, search_roots },
+}
+env.package, loaded.package = package, package
+
+local function seek(name)
+  local tried = {}
+  for _, searcher in ipairs(package.searchers) do
+    local loader, extra = searcher(name)
+    if type(loader) == "function" then
+      return loader, extra
+    elseif loader ~= nil then
+      tried[#tried + 1] = "\n\t" .. tostring(loader)
+    end
+  end
+  error("module '" .. name .. "' not found:" .. concat(tried), 3)
+end
+
+function env.require(name)
+  if type(name) ~= "string" then
+    error("bad argument #1 to 'require' (string expected)", 2)
+  end
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
+  local loader, extra = seek(name)
+  local value = loader(name, extra)
+  if value ~= nil then
+    loaded[name] = value
+  elseif loaded[name] == nil then
+    loaded[name] = true
+  end
+  return loaded[name], extra
+end

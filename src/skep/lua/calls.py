@@ -1,0 +1,181 @@
+"""How Python goes into a Lua state and comes back: one call at a time, the memory limit lifted outside of it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from lupa.lua55 import LuaError as LupaError
+from lupa.lua55 import LuaMemoryError
+
+from skep.errors import LimitExceeded, LuaError, SkepError
+from skep.lua.bridge import Bridge
+from skep.lua.convert import BATCH, flatten, rebuild
+from skep.lua.failures import ended, refused, script_error
+from skep.lua.limits import Limits
+from skep.lua.runner import HostFunction, Script
+from skep.lua.runtime import Lua, boot, new_runtime
+from skep.workers.cancel import CancelToken
+
+_NO_MEMORY = "not enough memory"
+
+
+class Calls:
+    """A Lua state and the one call that may be under way in it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        hash_seed: int,
+        find: Callable[[str], tuple[str, ...]],
+        write: Callable[[str], object],
+        *,
+        trusted: bool,
+    ) -> None:
+        self.limits = limits
+        self.usable = True
+        self.functions: dict[int, HostFunction] = {}
+        self.runtime = new_runtime(hash_seed)
+        self._bridge = Bridge(limits, self, find, write)
+        self.lua: Lua = boot(self.runtime, self._bridge, limits, trusted=trusted)
+        self._busy = False
+        self._numbers = 0
+        self._chunks: OrderedDict[Script, int] = OrderedDict()
+
+    def set_memory(self, limit: int) -> None:
+        """Limit what the Lua state may hold; 0 for no limit."""
+        self.runtime.set_max_memory(limit)
+
+    def close(self) -> None:
+        self.usable = False
+        if not self._busy:
+            del self.lua, self.runtime
+
+    def number(self) -> int:
+        """A fresh number, for what Lua and Python both know."""
+        self._numbers += 1
+        return self._numbers
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """One caller at a time: a host function that calls into its own VM would upset the call it is in."""
+        if self._busy or not self.usable:
+            state = "in use" if self._busy else "ended"
+            raise LuaError(f"this Lua VM is {state}", script=None)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+    # -- going in ------------------------------------------------------------------------------
+
+    def chunk(self, script: Script) -> int:
+        """The script, compiled once.
+
+        Raises:
+            LuaError: a syntax error.
+            LimitExceeded: the source is too long, or compiling takes too much memory.
+        """
+        number = self._chunks.get(script)
+        if number is not None:
+            self._chunks.move_to_end(script)
+            return number
+        size = len(script.source.encode("utf-8", "surrogatepass"))
+        if size > self.limits.source:
+            raise LimitExceeded("source", self.limits.source, where=script.name)
+        number = self.number()
+        failure = self._call(self.lua.compile, number, script.source, script.name)
+        if failure is not None:
+            raise self._ending(script, *failure)
+        self._chunks[script] = number
+        if len(self._chunks) > self.limits.chunks:
+            self.lua.forget(self._chunks.popitem(last=False)[1])
+        return number
+
+    def give(self, values: tuple[Any, ...], where: str) -> None:
+        """Hand values to Lua: the arguments of the next call."""
+        if not values:
+            return
+        tokens: list[Any] = []
+        for place, value in enumerate(values, 1):
+            name = where if len(values) == 1 else f"{where} {place}"
+            tokens += flatten(value, self._bridge.marks, self.limits.depth, name)
+        for at in range(0, len(tokens), BATCH):
+            self.lua.take(*tokens[at : at + BATCH])
+
+    def bind(self, call: int, variables: Mapping[str, Any], host: Mapping[str, HostFunction]) -> list[int]:
+        """Set globals for one call; returns the numbers of its host functions."""
+        if variables:
+            self.give((dict(variables),), "variables")
+            self.lua.bind(call)
+        numbers = {name: self.register(function) for name, function in host.items()}
+        if numbers:
+            self.lua.bind_host(call, *(item for pair in numbers.items() for item in pair))
+        return list(numbers.values())
+
+    def register(self, function: HostFunction) -> int:
+        number = self.number()
+        self.functions[number] = function
+        return number
+
+    # -- in and back ---------------------------------------------------------------------------
+
+    def enter(
+        self, script: Script, function: Any, args: tuple[Any, ...], *, wall: float, cancel: CancelToken | None
+    ) -> tuple[bool, Any]:
+        """Run in Lua until the script ends (`True`) or yields (`False`), and the value it gives.
+
+        Raises:
+            LuaError, LimitExceeded, ConversionError, WorkerCancelled: as `LuaVM.hook`.
+        """
+        self._bridge.begin(wall, cancel)
+        answer = self._call(function, *args)
+        raised = self._bridge.raised
+        if raised is not None:
+            self.usable = False
+            raise raised
+        state, *rest = answer
+        if state == "done" or state == "yielded":
+            return state == "done", self._value(script, *rest)
+        raise self._ending(script, state, *rest)
+
+    def _call(self, function: Any, *args: Any) -> Any:
+        try:
+            return function(*args)
+        except LuaMemoryError:
+            return "limit", "memory"
+        except LupaError as error:
+            return "error", str(error), ""
+        finally:
+            self.set_memory(0)
+
+    def _value(self, script: Script, count: int, *tokens: Any) -> Any:
+        if len(tokens) == count:
+            return rebuild(tokens)
+        gathered = list(tokens)
+        while len(gathered) < count:
+            if time.monotonic() > self._bridge.deadline:
+                raise self._ending(script, "limit", "wall")
+            gathered += self.lua.give(len(gathered) + 1)
+        return rebuild(gathered)
+
+    def _ending(self, script: Script, state: str, what: str, more: str = "") -> SkepError:
+        if state == "refused":
+            return refused(script.name, what, more)
+        if state == "limit":
+            return self._limit(script, what)
+        return self._failure(script, what, more)
+
+    def _failure(self, script: Script, message: Any, traceback: str) -> SkepError:
+        if message == _NO_MEMORY:
+            return self._limit(script, "memory")
+        return script_error(script.name, message, traceback)
+
+    def _limit(self, script: Script, name: str) -> SkepError:
+        self.usable = False
+        cancel = self._bridge.cancel
+        return ended(script.name, name, self.limits, cancel.reason if cancel is not None else None)
