@@ -42,16 +42,6 @@ class Record(Protocol):
         ...
 
 
-class MemoryRecord:
-    """A record that lives as long as its session."""
-
-    def __init__(self, past: Sequence[Call] = ()) -> None:
-        self.past = list(past)
-
-    def add(self, call: Call) -> None:
-        self.past.append(call)
-
-
 class Calls:
     """The calls of one run of a script: from the record while it lasts, then carried out and recorded."""
 

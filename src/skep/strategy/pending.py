@@ -1,4 +1,4 @@
-"""The questions of one pause: answered in any order, given back in the order of issue (reference: strategy runtime, 1.3).
+"""The questions of one pause: answered in any order, given back in the order of issue (strategy runtime, 1.3).
 
 The id of a query is unique within its session: `q3-0` is the first of the third pause. The published `q-N`, which
 every pause began anew, is still understood as the N-th of the pause that is on.
