@@ -12,6 +12,7 @@ import pytest
 from skep import Engine, flow
 from skep.core.outputs import Artifact, Partial
 from skep.errors import RunFailed, SpawnError, WorkerCancelled, WorkerFailed
+from skep.flow.process_limits import ProcessLimits
 from skep.limits import Limits
 from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
@@ -110,6 +111,31 @@ async def test_bad_lines_are_told_to_the_attempt_in_which_they_came():
     assert decode(kept.content.value)["count"] == 3
     attempt, _ = await attempt_of(spawner, "quiet")
     assert len(attempt.outputs) == 1
+    await spawner.close()
+
+
+@in_loop
+async def test_what_it_may_say_is_limited_for_each_attempt():
+    spawner = serving("""
+        while r["prompt"] == "noisy":
+            say(r["id"], "partial", chunk="x" * 100)
+        final(r["id"], "x" * 700)
+    """, limits=ProcessLimits(output_bytes=1_000))  # fmt: skip
+    for _ in range(3):
+        ((said, _),) = (await attempt_of(spawner, "quiet"))[0].finals
+        assert len(said) == 700
+    _, error = await attempt_of(spawner, "noisy")
+    assert "process_output_bytes of 1,000" in error.what
+    assert len((await attempt_of(spawner, "quiet"))[0].finals) == 1
+    await spawner.close()
+
+
+@in_loop
+async def test_the_files_of_its_folder_may_be_handed_in():
+    spawner = serving('final(r["id"], os.environ["SKEP_SCRATCH"])')
+    for _ in range(2):
+        attempt, _ = await attempt_of(spawner, "x")
+        assert attempt.folders == [attempt.finals[0][0]]
     await spawner.close()
 
 

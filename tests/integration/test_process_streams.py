@@ -11,6 +11,7 @@ import pytest
 from skep import Engine, flow
 from skep.core.outputs import Artifact, Partial, Progress
 from skep.errors import LimitExceeded, RunFailed, WorkerCancelled, WorkerFailed
+from skep.flow.process_limits import ProcessLimits
 from skep.limits import Limits
 from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
@@ -213,6 +214,22 @@ async def test_a_line_of_100_mb_is_skipped_and_not_held():
     attempt = await perform(python(code))
     assert attempt.finals == [(7, True)]
     assert "longer than process_record_bytes" in artifact(attempt, "bad_records")["first"][0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "record"),
+    [
+        (NDJSON, "{}\\n"),
+        (StreamMode.SSE_EVENTS, ": comment\\n"),
+        (StreamMode.LENGTH_PREFIXED, "\\000\\000\\000\\002{}"),
+    ],
+)
+@in_loop
+async def test_what_a_worker_may_say_is_limited(mode, record):
+    code = f"while printf '{record}'; do :; done"
+    most = ProcessLimits(output_bytes=10_000)
+    error, _ = await failure(sh(code, mode, limits=most, host_limits=Limits(process_bad_records=10**6)))
+    assert "process_output_bytes of 10,000" in str(error)
 
 
 @in_loop

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from skep import Engine
 from skep.core.outputs import Artifact, Progress
-from skep.errors import SpawnError, WorkerFailed
+from skep.errors import RunFailed, SpawnError, WorkerFailed
 from skep.flow.blueprint import parse_blueprint
+from skep.flow.lint import lint
 from skep.flow.parts import ProcessOutput, ProcessStats, SubprocessDef
+from skep.flow.process_limits import ProcessLimits
+from skep.host import standard_catalog
 from skep.testing.aio import in_loop, run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.values import decode
@@ -45,6 +48,67 @@ async def value(*args, **fields):
     ((result, ok),) = (await perform(*args, **fields)).finals
     assert ok
     return result
+
+
+# -- what a template may say beside its command ---------------------------------------------------
+
+TOLD = "import json, os; print(json.dumps([os.environ['HOME'], os.environ['SKEP_SCRATCH'], os.environ.get('KEY')]))"
+
+
+def agents(template, spec):
+    """A Blueprint with one agent that is run by `template`."""
+    run = {"backend": "subprocess", "template": "t"}
+    return parse_blueprint(
+        {
+            "id": "b",
+            "flow": {"step": "a", "in": "$", "out": "$.x"},
+            "subprocesses": [{"name": "t", **template}],
+            "agents": {"a": {"kind": "subprocess", "runner": run, "spec": spec}},
+        }
+    )
+
+
+@in_loop
+async def test_its_home_and_the_hosts_variables(monkeypatch):
+    monkeypatch.setenv("KEY", "the host's")
+    argv = (sys.executable, "-c", TOLD)
+    home, scratch, key = await value(
+        SubprocessDef(name="t", argv=argv, env={"KEY": None}, home="private"), "x"
+    )
+    assert (home, key) == (scratch, "the host's")
+    home, scratch, key = await value(SubprocessDef(name="t", argv=argv), "x")
+    assert (home, key) == (os.environ["HOME"], None)
+    assert home != scratch
+
+
+@in_loop
+async def test_its_limits_and_timeout():
+    told = SubprocessDef(
+        name="t", argv=("sh", "-c", "sleep 0.3; ulimit -n"), limits=ProcessLimits(open_files=40)
+    )
+    assert await value(told, "x") == 40
+    with pytest.raises(WorkerFailed, match="process_output_bytes"):
+        await perform(SubprocessDef(name="t", argv=("yes",), limits=ProcessLimits(output_bytes=1000)), "x")
+    with pytest.raises(WorkerFailed, match=r"did not end within 0\.1 s"):
+        await perform(SubprocessDef(name="t", argv=("sleep", "60"), timeout=0.1), "x")
+
+
+@pytest.mark.parametrize(
+    ("template", "spec", "what"),
+    [
+        ({"argv": ["yes"]}, {"limits": {"output_bytes": 1000}}, "process_output_bytes"),
+        ({"argv": ["yes"], "limits": {"output_bytes": 1000}}, {"timeout": 60}, "process_output_bytes"),
+        ({"argv": ["sleep", "60"], "timeout": 60}, {"timeout": 0.1}, "did not end within"),
+        ({"argv": ["echo", "no event"]}, {"stream_mode": "ndjson_lines"}, "no Final event"),
+    ],
+)
+@in_loop
+async def test_what_the_agent_says_stands_for_what_the_template_says(template, spec, what):
+    blueprint = agents(template, spec)
+    assert [problem for problem in lint(blueprint, standard_catalog()) if problem.severity == "error"] == []
+    async with Engine.open("memory:") as engine:
+        with pytest.raises(RunFailed, match=what):
+            await (await engine.start(blueprint, {})).result()
 
 
 # -- placeholders ------------------------------------------------------------------------------
@@ -91,6 +155,17 @@ async def test_the_system_prompt_as_a_file_is_there_while_the_program_runs():
     text, path = await value(template, "x", system="Sei höflich.\n")
     assert text == "Sei höflich.\n"
     assert not os.path.exists(path)  # noqa: ASYNC240, PTH110 - one look
+
+
+@in_loop
+async def test_the_system_prompt_lies_in_the_folder_whose_files_may_be_handed_in():
+    code = "import json, os, sys; print(json.dumps([sys.argv[1], os.environ['SKEP_SCRATCH']]))"
+    attempt = await perform(
+        SubprocessDef(name="t", argv=(sys.executable, "-c", code, "{system_file}")), system="s"
+    )
+    ((path, scratch), _) = attempt.finals[0]
+    assert os.path.dirname(path) == scratch  # noqa: PTH120 - text
+    assert attempt.folders == [scratch]
 
 
 @in_loop

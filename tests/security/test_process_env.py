@@ -102,7 +102,7 @@ def test_no_capability_goes_in():
         def token(self):
             raise AssertionError("asked for the token")
 
-        handle = token
+        handle = worker_url = token
 
     assert not {"SKEP_TOKEN", "SKEP_HANDLE", "SKEP_HANDLE_FD", "SKEP_URL"} & set(seen(attempt=Secretive()))
 

@@ -77,9 +77,6 @@ def _template(template: SubprocessDef, place: str) -> Iterator[Problem]:
     if PLACEHOLDER.search(template.argv[0]):
         yield Problem(f"{place}.argv[0]", "E-PLACEHOLDER", "the program itself is fixed", "write its name")
     yield from _shell(template.argv, place)
-    if template.output is not None and template.stream_mode is not None:
-        message = "output is read as a whole, stream_mode as events"
-        yield Problem(inside(place, "stream_mode"), "E-FIELD-FORM", message, "leave one of them out")
     if template.output is not None:
         yield from _output(template.output, inside(place, "output"))
 

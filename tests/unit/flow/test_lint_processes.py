@@ -38,6 +38,9 @@ def found(doc):
         document({"argv": ["sh", "-c", 'tool "$1"', "sh", "{prompt}"]}),
         document({"output": {"result_ptr": "/a", "ok_from": "exit_code", "stats": {"usage_ptr": "/u"}}}),
         document({"output": {"ok_from": "/ok"}}, {"spec": {"timeout": 3}}),
+        document({"timeout": 3, "home": "private", "limits": {"memory": 1}, "env": {"KEY": None}}),
+        document(None, {"spec": {"pull": True, "hide_handle": True, "limits": {"output_bytes": 1}}}),
+        document(None, {"spec": {"home": "private", "stream_mode": "sse_events"}}),
         document(None, {"runner": None, "runner_ref": "r"}, runners=[{"name": "r", "runner": RUN}]),
         document(None, {"runner": None}, runners=[{"name": "r", "runner": RUN}], default_runner="r"),
         document(
@@ -91,6 +94,16 @@ def test_good_templates(doc):
             document({"output": {}, "stream_mode": "ndjson_lines"}),
             ("subprocesses[0].stream_mode", "E-FIELD-FORM"),
         ),
+        (
+            document({"output": {}}, {"spec": {"stream_mode": "ndjson_lines"}}),
+            ("agents[0].spec.stream_mode", "E-FIELD-FORM"),
+        ),
+        (document({"limits": {"cpu": 1}}), ("subprocesses[0].limits.cpu", "E-FIELD-UNKNOWN")),
+        (document({"limits": {"memory": 0}}), ("subprocesses[0].limits.memory", "E-FIELD-RANGE")),
+        (document({"home": "shared"}), ("subprocesses[0].home", "E-FIELD-CHOICE")),
+        (document({"pull": True}), ("subprocesses[0].pull", "E-FIELD-UNKNOWN")),
+        (document(None, {"spec": {"hide_handle": True}}), ("agents[0].spec.hide_handle", "E-FIELD-FORM")),
+        (document(None, {"spec": {"pull": "yes"}}), ("agents[0].spec.pull", "E-FIELD-TYPE")),
         (document(None, {"runner": {**RUN, "template": "u"}}), ("agents[0].runner", "E-RUNNER")),
         (document(None, {"runner": None, "runner_ref": "r"}), ("agents[0].runner_ref", "E-RUNNER")),
         (document(default_runner="r"), ("default_runner", "E-RUNNER")),
@@ -108,6 +121,12 @@ def test_a_template_that_is_told_wrong_is_told_once():
 def test_programs_of_untrusted_blueprints_are_refused():
     problems = [problem.code for problem in lint(document(), CATALOG, trust="untrusted")]
     assert "E-TRUST" in problems
+
+
+def test_an_untrusted_blueprint_gives_no_program_authority():
+    doc = document(None, {"spec": {"pull": True}})
+    problems = [(problem.place, problem.code) for problem in lint(doc, CATALOG, trust="untrusted")]
+    assert ("agents[0].spec.pull", "E-TRUST") in problems
 
 
 def test_a_prompt_as_the_last_argument_wants_dashes():

@@ -93,6 +93,9 @@ def test_a_spec_has_the_same_fields(mode):
         {"program": "x", "persistent": True, "stream_mode": "sse_events"},
         {"program": "x", "persistent": True, "pool": {"min": 3, "max": 2}},
         {"program": "x", "persistent": True, "pool": {"max": 0}},
+        {"program": "x", "hide_handle": True},
+        {"program": "x", "limits": {"memory": -1}},
+        {"program": "x", "resources": {"memory": 1}},
     ],
 )
 def test_specs_that_contradict_themselves(spec):

@@ -41,10 +41,11 @@ class PlainOutput:
         self._child = child
 
     def take(self, chunk: bytes) -> None:
+        overflowed = self._overflowed
         self._size += len(chunk)
         if not self._overflowed:
             self._chunks.append(chunk)
-        elif self._child is not None and self._chunks:
+        elif self._child is not None and not overflowed:
             self._chunks.clear()
             self._child.kill()
 
