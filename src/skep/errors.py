@@ -321,8 +321,23 @@ class NotRegistered(SpawnError):
     code = "E-NOT-REGISTERED"
 
 
+class BudgetExhausted(WorkerError):
+    """What the run's budget has left is not enough for an attempt; `what_of` names the limit."""
+
+    code = "E-BUDGET-EXHAUSTED"
+
+    def __init__(self, what_of: str, said: str) -> None:
+        super().__init__(f"budget_exhausted: {what_of}: {said}", fix="raise the budget, or start a new run")
+        self.what_of = what_of
+
+
 class RejectedByMiddleware(SpawnError):
+    """A layer refused to let the worker start."""
+
     code = "E-REJECTED"
+
+    def __init__(self, why: str, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(f"spawn rejected by middleware: {why}", where=where, fix=fix)
 
 
 class KindNotYet(SpawnError):

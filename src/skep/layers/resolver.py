@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skep.errors import SpawnError
 from skep.layers.base import Around
-from skep.workers.base import Ctx, Spawner, Worker
+from skep.workers.base import Ctx, Spawner, Worker, error_text
 
 Resolve = Callable[[str, Ctx], str]
 """`resolve(agent, ctx)` to the name of the agent that shall work."""
@@ -29,4 +30,8 @@ class _Resolved(Around):
         self._resolve = resolve
 
     async def spawn(self, ctx: Ctx) -> Worker:
-        return await self.inner.spawn(ctx.replace(agent=self._resolve(ctx.agent, ctx)))
+        try:
+            agent = self._resolve(ctx.agent, ctx)
+        except Exception as error:
+            raise SpawnError(f"layer resolver: {error_text(error)}") from error
+        return await self.inner.spawn(ctx.replace(agent=agent))

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from skep.layers import audit, concurrency, rate_limit
+from skep.layers import (
+    audit,
+    concurrency,
+    input_inject,
+    long_hold,
+    main_ai,
+    operator_delegate,
+    rate_limit,
+    senior_escalation,
+    sink,
+)
 from skep.layers.registry import LayerRegistry, always
 
 
@@ -11,6 +21,12 @@ def standard_layers() -> LayerRegistry:
     return (
         LayerRegistry()
         .with_hint(audit.HINT, always(audit.Audit))
+        .with_hint(main_ai.HINT, always(main_ai.MainAi))
+        .with_hint(senior_escalation.HINT, always(senior_escalation.SeniorEscalation))
+        .with_hint(operator_delegate.HINT, operator_delegate.build)
+        .with_hint(long_hold.HINT, long_hold.build)
+        .with_hint(sink.HINT, sink.build)
+        .with_hint(input_inject.HINT, input_inject.build)
         .with_hint(concurrency.HINT, concurrency.Concurrency().factory)
         .with_hint(rate_limit.HINT, rate_limit.RateLimit().factory)
     )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
+from skep.core.budget import Account
 from skep.core.outcomes import DispatchOutcome
 from skep.core.outputs import Final, OutputEvent
 from skep.core.tasks import TaskState
@@ -89,6 +90,33 @@ class Attempt(Protocol):
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         """Record a layer's override after the join, under the engine's authority (R-append)."""
+        ...
+
+    async def durable(self) -> None:
+        """Return when what was recorded so far is durable. Raises `JournalFailed`."""
+        ...
+
+    def account(self) -> Account | None:
+        """What the run has reserved and spent, if its attempts have a budget; nobody's to change."""
+        ...
+
+    def set_aside(self, name: str, value: Any, *, by: str) -> str:
+        """Record a value as an artifact, for a layer; the reference by which `recall` finds it in this run."""
+        ...
+
+    async def recall(self, reference: str) -> Any:
+        """A value that was set aside earlier in this run.
+
+        Raises:
+            ResourceNotFound: nothing was set aside by this reference.
+        """
+        ...
+
+    async def joined(self) -> None:
+        """The worker has ended: take nothing more from it, and return when what it delivered is durable.
+
+        For layers, before they let a result out (R-once, R-ack).
+        """
         ...
 
     def last_final(self) -> tuple[Any, bool] | None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from skep.errors import AlreadyJoined, WorkerCancelled, WorkerError
-from skep.workers.completion import Outcome, failed, is_being_cancelled
+from skep.workers.completion import Outcome, absorb_cancel, failed, is_being_cancelled
 from skep.workers.join import JoinHandler
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def wrap_join(worker: Worker, post: Post, *, name: str = "(unnamed)") -> Worker:
 
     `post` gets how the worker ended (`None` or the error) and returns how it shall end instead; what it
     raises fails the worker with `name` in the message. It runs exactly once, also when nobody joins or the
-    joiner is cancelled. The id and the cancel token stay; the worker handed in belongs to the one returned.
+    joiner is cancelled. When the token is cancelled while it waits, it is interrupted, and the worker is
+    cancelled. The id and the cancel token stay; the worker handed in belongs to the one returned.
     No task is made unless nobody joins.
 
     Raises:
@@ -41,7 +42,18 @@ class _Wrapped:
     joins or the joiner is cancelled) goes on where the one before stopped.
     """
 
-    __slots__ = ("_inner", "_joined", "_next", "_outcome", "_posts", "_rest", "cancel_token", "id")
+    __slots__ = (
+        "_inner",
+        "_interrupted",
+        "_joined",
+        "_next",
+        "_outcome",
+        "_performing",
+        "_posts",
+        "_rest",
+        "cancel_token",
+        "id",
+    )
 
     def __init__(self, inner: JoinHandler) -> None:
         self.id = inner.id
@@ -52,7 +64,10 @@ class _Wrapped:
         self._outcome: Outcome = None
         self._joined = False
         self._rest: asyncio.Task[Outcome] | None = None
+        self._performing: asyncio.Task[object] | None = None
+        self._interrupted = False
         inner.completion.on_resolved(self._ended)
+        inner.cancel_token.on_cancel(self._interrupt)
 
     def add(self, name: str, post: Post) -> None:
         if self._joined:
@@ -89,16 +104,33 @@ class _Wrapped:
     async def _end(self) -> Outcome:
         posts, turn = self._posts, self._next
         outcome = self._outcome if turn else await self._inner.outcome()
+        task = asyncio.current_task()
         while turn < len(posts):
             name, post = posts[turn]
             self._next = turn = turn + 1
+            asked = task.cancelling() if task is not None else 0
+            self._performing = task
             try:
                 outcome = await _after(name, post, outcome)
             except asyncio.CancelledError:
                 self._outcome = WorkerCancelled(f"cancelled in layer {name}")
-                raise
+                if not self._interrupted:
+                    raise
+                outcome = self._outcome
+            finally:
+                self._performing = None
+            if self._interrupted:
+                # Meant for the post, whether it has felt it or not.
+                self._interrupted = False
+                await absorb_cancel(asked)
         self._outcome = outcome
         return outcome
+
+    def _interrupt(self, _reason: str) -> None:
+        """The attempt is to end: a post that waits is not waited for."""
+        if self._performing is not None and self._performing is not asyncio.current_task():
+            self._interrupted = True
+            self._performing.cancel()
 
 
 _background: set[asyncio.Task[Outcome]] = set()

@@ -122,7 +122,7 @@ def test_audit_writes_a_line_for_each_end(caplog):
         test_audit_counts_and_logs_without_changing_anything()
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" after ")[0].split(" ")[-1] for line in lines[:3]] == ["ended", "failed", "cancelled"]
-    assert lines[3].endswith("was not started: no")
+    assert lines[3].endswith("was not started: spawn rejected by middleware: no")
 
 
 @in_loop

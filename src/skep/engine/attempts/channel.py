@@ -11,6 +11,7 @@ import msgspec
 from skep import values
 from skep.core import events as ev
 from skep.core import transitions
+from skep.core.budget import Account
 from skep.core.outputs import (
     MAX_PARTIAL,
     Artifact,
@@ -25,6 +26,7 @@ from skep.core.outputs import (
 from skep.engine.acts.own import OwnActs
 from skep.engine.attempts.file_refs import take_in
 from skep.engine.attempts.output_types import check_output
+from skep.engine.attempts.set_aside import recall, reference_to, stage
 from skep.engine.questions.asks import Asks, read_ask
 from skep.engine.questions.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
@@ -108,6 +110,13 @@ class Channel:
     def append(self, event: OutputEvent, *, by: str) -> None:
         self._record((event,), by=by, joined=True)
 
+    async def durable(self) -> None:
+        await self._dispatcher.ledger.flushed()
+
+    def account(self) -> Account | None:
+        run = self._dispatcher.ledger.state.runs.get(self._task.run_id or "")
+        return run.account if run is not None else None
+
     def admit_folder(self, path: str) -> None:
         self._folders = (*self._folders, path)
 
@@ -187,6 +196,24 @@ class Channel:
         self._check_open()
         await dispatcher.ledger.flushed()
         return await dispatcher.questions.value(task.directives[after], task.log)
+
+    def set_aside(self, name: str, value: Any, *, by: str) -> str:
+        self._record_delivered()
+        ledger, task = self._dispatcher.ledger, self._task
+        content = stage(ledger, task.log, value)
+        event = transitions.record_output(
+            task, self._attempt, Artifact(name, content), ledger.now(), by=by, limits=ledger.limits
+        )
+        ledger.commit(task.log, (event,))
+        return reference_to(content)
+
+    async def recall(self, reference: str) -> Any:
+        return await recall(self._dispatcher.ledger, self._task.log, reference)
+
+    async def joined(self) -> None:
+        self.close()
+        self._record_delivered()
+        await self._dispatcher.ledger.flushed()
 
     def last_final(self) -> tuple[Any, bool] | None:
         final = self.delivered or self._task.final

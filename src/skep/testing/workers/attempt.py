@@ -7,10 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from skep import values
-from skep.core.outputs import Final, Inline, OutputEvent
-from skep.errors import AttemptEnded, QuestionClosed
+from skep.core.budget import Account, note_artifact
+from skep.core.outputs import Artifact, Final, Inline, OutputEvent, inline
+from skep.errors import AttemptEnded, QuestionClosed, ResourceNotFound
 from skep.testing.workers.acts import FakeActs
 from skep.workers.base import CancelToken, Ctx
+
+
+class FakeLedger:
+    """What the attempts of one run share; `now_ms` dates what they record."""
+
+    def __init__(self, now_ms: Callable[[], int] = lambda: 0) -> None:
+        self.account: Account | None = None
+        self.now_ms = now_ms
 
 
 class FakeAttempt:
@@ -19,7 +28,7 @@ class FakeAttempt:
     `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values,
     `asked` the questions. `answers` are given to questions in their order, `directives` by their number.
     `offered` are the seats and payloads of offers; `operator(attempt, payload)` works on them, without one
-    they wait for ever. `own_acts` has the children and the resources.
+    they wait for ever. `own_acts` has the children and the resources, `kept` the values set aside by reference.
     """
 
     operator: Callable[[FakeAttempt, dict[str, Any]], object] | None = None
@@ -33,8 +42,11 @@ class FakeAttempt:
         self.appended: list[tuple[OutputEvent, str]] = []
         self.checkpoints: list[Any] = []
         self.own_acts = FakeActs()
+        self.kept: dict[str, Any] = {}
         self.folders: list[str] = []
         self.closed = False
+        self.ledger = FakeLedger()
+        self.of = ("T-0000000000000001", 1)
         self._final: Final | None = None
 
     def emit(self, event: OutputEvent) -> None:
@@ -45,6 +57,7 @@ class FakeAttempt:
         for event in events:
             self.outputs.append(event)
             self._decide(event)
+            self._note(event, None)
 
     async def drained(self) -> None:
         """Nothing waits here."""
@@ -59,6 +72,13 @@ class FakeAttempt:
     def append(self, event: OutputEvent, *, by: str) -> None:
         self.appended.append((event, by))
         self._decide(event)
+        self._note(event, by)
+
+    async def durable(self) -> None:
+        """Everything is."""
+
+    def account(self) -> Account | None:
+        return self.ledger.account
 
     async def ask(self, question: Any, **_how: Any) -> Any:
         self._check_open()
@@ -79,6 +99,21 @@ class FakeAttempt:
         if after >= len(self._directives):
             await asyncio.Event().wait()
         return self._directives[after]
+
+    def set_aside(self, name: str, value: Any, *, by: str) -> str:
+        content = inline(value)
+        self.append(Artifact(name, content), by=by)
+        reference = f"out-{values.digest(bytes(content.value))}"
+        self.kept[reference] = value
+        return reference
+
+    async def recall(self, reference: str) -> Any:
+        if reference not in self.kept:
+            raise ResourceNotFound(f"this run has no output {reference}")
+        return self.kept[reference]
+
+    async def joined(self) -> None:
+        self.close()
 
     def last_final(self) -> tuple[Any, bool] | None:
         if self._final is None or not isinstance(self._final.content, Inline):
@@ -127,6 +162,11 @@ class FakeAttempt:
     def _decide(self, event: OutputEvent) -> None:
         if isinstance(event, Final):
             self._final = event
+
+    def _note(self, event: OutputEvent, by: str | None) -> None:
+        if isinstance(event, Artifact):
+            ledger, (task_id, attempt) = self.ledger, self.of
+            ledger.account = note_artifact(ledger.account, task_id, attempt, ledger.now_ms(), event, by)
 
 
 def make_ctx(given: Any = None, *, channel: FakeAttempt | None = None, **fields: Any) -> Ctx:
