@@ -143,6 +143,14 @@ class Calls:
             return state == "done", self._value(script, *rest)
         raise self._ending(script, state, *rest)
 
+    def seconds_left(self) -> float:
+        """Of the call that was under way last."""
+        return self._bridge.deadline - time.monotonic()
+
+    def extend(self, seconds: float) -> None:
+        """Give the call that is under way more time."""
+        self._bridge.deadline += seconds
+
     def _call(self, function: Any, *args: Any) -> Any:
         try:
             return function(*args)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,7 +76,6 @@ class LuaCoroutine:
                 self._end()
 
     def _go(self, function: Any, cancel: CancelToken | None, *chunk: int) -> Yielded | Returned:
-        began = time.monotonic()
         done = True
         try:
             done, value = self._calls.enter(
@@ -92,7 +90,7 @@ class LuaCoroutine:
                 self._end()
         if done:
             return Returned(value)
-        self._seconds -= time.monotonic() - began
+        self._seconds = self._calls.seconds_left()
         self._instructions -= self._calls.lua.spent()[0]
         return Yielded(value)
 

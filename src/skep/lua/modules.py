@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from skep.errors import ConversionError, LimitExceeded, LuaError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _LONGEST = 200
+
+Find = Callable[[str], tuple[str, ...]]
+"""Finds a module by its name: see `Roots.find`."""
 
 
 class Roots:

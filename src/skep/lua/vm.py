@@ -12,7 +12,7 @@ from skep.errors import LuaError
 from skep.lua.calls import Calls
 from skep.lua.coroutine import LuaCoroutine, Returned, Yielded
 from skep.lua.limits import DEFAULT_LIMITS, Limits
-from skep.lua.modules import Roots
+from skep.lua.modules import Find, Roots
 from skep.lua.runner import HostFunction, Script
 from skep.workers.cancel import CancelToken
 
@@ -34,7 +34,7 @@ class LuaVM:
         profile: `trusted` has files, `os.getenv` and parts of `debug`; `untrusted` has none of these. Neither has
             processes, bytecode, native modules or Python. Untrusted code also wants a process of its own: no limit
             reaches into a C function such as `string.find`.
-        roots: folders in which `require` looks.
+        roots: folders in which `require` looks; or what finds a module by name, as `Roots.find` does.
         hash_seed: of strings, 32 bits: decides the order of `pairs`. Random unless given.
         random_seed: of `math.random`. Random unless given.
         write: gets what scripts print, line ends included. The log `skep.lua` unless given.
@@ -45,7 +45,7 @@ class LuaVM:
         limits: Limits = DEFAULT_LIMITS,
         profile: Profile = "trusted",
         *,
-        roots: Sequence[Path | str] = (),
+        roots: Sequence[Path | str] | Find = (),
         hash_seed: int | None = None,
         random_seed: int | None = None,
         write: Callable[[str], object] | None = None,
@@ -53,7 +53,7 @@ class LuaVM:
         self.limits = limits
         self.profile: Profile = profile
         self.hash_seed = secrets.randbits(32) if hash_seed is None else hash_seed
-        find = Roots(roots, limits.source).find
+        find = roots if callable(roots) else Roots(roots, limits.source).find
         self._calls = Calls(limits, self.hash_seed, find, write or _log_print, trusted=profile == "trusted")
         if random_seed is not None:
             self._calls.runtime.globals().math.randomseed(random_seed)
@@ -75,6 +75,10 @@ class LuaVM:
         """
         with self._calls.using():
             self._calls.lua.define(self._calls.register(function), *name.split("."))
+
+    def not_counted(self, seconds: float) -> None:
+        """Give the call that is under way this much more time: a host function has waited for somebody."""
+        self._calls.extend(seconds)
 
     def hook(self, script: Script, *args: Any, cancel: CancelToken | None = None) -> Any:
         """Evaluate the script, which gives a function; call that with `args`; the first value it returns.
