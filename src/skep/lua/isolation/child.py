@@ -15,7 +15,7 @@ from skep.lua.isolation.bounds import Bounds, address_space, cpu_seconds, larges
 from skep.lua.isolation.conversation import Conversation, Success, Violation
 from skep.lua.isolation.launch import Program, Started, cut, start
 from skep.lua.isolation.link import Link
-from skep.lua.isolation.messages import BadMessage, Broken, Ready, Start, encoded, received
+from skep.lua.isolation.messages import BadMessage, Broken, Hook, Ready, Run, Start, encoded, received
 from skep.lua.limits import Limits
 from skep.lua.runner import HostFunction
 from skep.values import clean_text
@@ -77,8 +77,10 @@ class Child:
         """Whether its CPU limit could end its next call."""
         return self._busy + self._limits.wall + self._bounds.margin > cpu_seconds(self._limits, self._bounds)
 
-    async def call(self, request: bytes, host: Mapping[str, HostFunction], cancel: CancelToken | None) -> Any:
-        """Send a call numbered `calls` + 1 and serve what its script asks for; its value.
+    async def call(
+        self, request: Hook | Run, host: Mapping[str, HostFunction], cancel: CancelToken | None
+    ) -> Any:
+        """Send a request, which is numbered `calls` + 1, and serve what its script asks for; its value.
 
         Raises:
             SkepError: as `Runner` says; beyond an error of the script itself the process is dead.
@@ -87,12 +89,12 @@ class Child:
         self._conversation = Conversation(self.calls, host, self._bounds.host_calls, self._limits.output)
         waiting = self._waiting = self._loop.create_future()
         began = time.monotonic()
-        timer = self._loop.call_later(self._limits.wall + self._bounds.margin, self._too_long)
+        timer = self._loop.call_later(self._limits.wall + self._bounds.margin, self._too_long, request.name)
         if cancel is not None:
             cancel.on_cancel(lambda reason: self._cancelled(waiting, reason))
         try:
             if self.alive:
-                self._link.send(request)
+                self._link.send(encoded(request))
             return await waiting
         finally:
             timer.cancel()
@@ -108,8 +110,9 @@ class Child:
         self.alive = False
         self._link.close()
         cut(self._lifeline)
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        if not self.gone.done():  # else the number may be another's
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -166,8 +169,8 @@ class Child:
         what = "a script's process has ended" if fault is None else f"a script's process was ended: {fault}"
         self._fail(LuaProcessFailed(what))
 
-    def _too_long(self) -> None:
-        self._fail(LimitExceeded("wall", self._limits.wall, where="lua"))
+    def _too_long(self, script: str) -> None:
+        self._fail(LimitExceeded("wall", self._limits.wall, where=script))
 
     def _cancelled(self, waiting: asyncio.Future[Any], reason: str) -> None:
         if self._waiting is waiting and not waiting.done():
@@ -181,8 +184,7 @@ class Child:
                 return
 
     def _exited(self, code: int | None) -> None:
+        """It is no process any more. What it has sent, and its end, are still read."""
         if code is None:
             reap(self.pid)
-        if self.alive:
-            self._fail(LuaProcessFailed("a script's process has ended"))
         self.gone.set_result(None)

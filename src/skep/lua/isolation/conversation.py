@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from skep.errors import ConversionError, LimitExceeded, LuaError, SkepError
 from skep.limits import DEFAULT_LIMITS, Limits
+from skep.lua.bridge import error_text
 from skep.lua.isolation.messages import (
     Answer,
     Ask,
@@ -21,7 +22,6 @@ from skep.lua.isolation.messages import (
     encoded,
     received,
 )
-from skep.lua.bridge import error_text
 from skep.lua.limits import MESSAGE, TRACEBACK
 from skep.lua.runner import HostFunction
 from skep.values import clean_text, decode_untrusted, encode
@@ -124,7 +124,7 @@ class Conversation:
         self._printed += _LINE + len(text)
         if self._printed > self._most_output:
             raise LimitExceeded("output", self._most_output)
-        log.info("%s", text)
+        log.info("%s", text.rstrip("\n"))
 
     def _value(self, raw: Raw) -> Any:
         try:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from skep.lua.isolation.frames import MOST, FrameReader, framed
 from skep.lua.isolation.hardening import harden
 from skep.lua.isolation.lifeline import hold
-from skep.lua.isolation.messages import Broken, Ready, Start, encoded, start_of
+from skep.lua.isolation.messages import Broken, Ready, encoded, start_of
 from skep.lua.limits import Limits
 
 SOCKET, LIFELINE, NOWHERE = 0, 1, 2

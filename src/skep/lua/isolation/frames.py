@@ -22,8 +22,8 @@ class OversizedFrame(Exception):
 def framed(data: bytes) -> bytes:
     """`data` as a frame.
 
-    >>> framed(b"{}")
-    b'\\x00\\x00\\x00\\x02{}'
+    >>> framed(b"{}").hex(" ")
+    '00 00 00 02 7b 7d'
     """
     return _HEAD.pack(len(data)) + data
 

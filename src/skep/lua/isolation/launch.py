@@ -31,7 +31,7 @@ def scripts() -> Program:
     import lupa  # noqa: PLC0415 - found here for the process; this one may never need it
     import msgspec  # noqa: PLC0415
 
-    folders = [_PACKAGE, *(Path(found.__file__).resolve().parents[1] for found in (lupa, msgspec))]
+    folders = [_PACKAGE, *(Path(str(found.__file__)).resolve().parents[1] for found in (lupa, msgspec))]
     return Program("skep.lua.isolation.inside", "main", tuple(dict.fromkeys(map(str, folders))))
 
 
@@ -56,7 +56,7 @@ def start(program: Program) -> Started:
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [sys.executable, "-I", "-S", "-c", BOOT, program.module, program.function, *program.paths],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=read_end,
                 stderr=subprocess.DEVNULL,
                 cwd="/",

@@ -70,9 +70,8 @@ class Link:
             chunk = self._socket.recv(_CHUNK)
         except (BlockingIOError, InterruptedError):
             return
-        except OSError as error:
-            self._end(str(error))
-            return
+        except ConnectionResetError:
+            chunk = b""  # it ended with something unread
         if not chunk:
             self._end(None if self._reader.empty else "it ended in the middle of a frame")
             return

@@ -1,7 +1,7 @@
 """What the host and a script's process say to each other. What comes back is hostile input, and read as such.
 
-One call at a time: `Hook` or `Run` goes in, any number of `Ask` come back, which get their `Answer` or `Refusal`, and of
-`Printed`, then one `Done` or `Failed`.
+One call at a time: `Hook` or `Run` goes in; any number of `Ask` come back, which get their `Answer` or `Refusal`, and
+of `Printed`; then one `Done` or `Failed`.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Done(_Message, frozen=True):
 
 
 class Failed(_Message, frozen=True):
-    """The call failed: the script's fault, a value that cannot leave it, or a limit (`limit`, whose value is `most`)."""
+    """The call failed: the script's fault, a value that cannot leave it, or a limit: its name and value."""
 
     call: int
     kind: Literal["lua", "value", "limit"]
@@ -107,7 +107,7 @@ class Failed(_Message, frozen=True):
     traceback: str = ""
     where: str | None = None
     limit: str = ""
-    most: float = 0
+    most: int | float = 0
 
 
 Received = Ready | Broken | Ask | Printed | Done | Failed

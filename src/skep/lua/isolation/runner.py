@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from skep.errors import LimitExceeded, WorkerCancelled
 from skep.lua.isolation.child import Child
-from skep.lua.isolation.messages import Hook, Run, encoded
+from skep.lua.isolation.messages import Hook, Run
 from skep.lua.isolation.pool import ChildPool
 from skep.lua.runner import HostFunction, Script
 from skep.values import encode
@@ -41,7 +41,7 @@ class ChildRunner:
         given = Raw(encode(list(args), where="arguments"))
         async with self._pool.process(self._principal) as child:
             message = Hook(_next(child, cancel), script.source, script.name, given)
-            return await child.call(encoded(message), {}, cancel)
+            return await child.call(message, {}, cancel)
 
     async def run(
         self,
@@ -64,7 +64,7 @@ class ChildRunner:
         given = Raw(encode(dict(variables), where="variables"))
         async with self._pool.process(self._principal) as child:
             message = Run(_next(child, cancel), script.source, script.name, given, list(functions))
-            return await child.call(encoded(message), functions, cancel)
+            return await child.call(message, functions, cancel)
 
     async def close(self) -> None:
         """End the processes of this principal; the pool stays."""
