@@ -1,16 +1,16 @@
 """Capability tokens: canonical signed bytes, and the record that the engine keeps of each (DESIGN section 5).
 
-The record decides uses and revocation, the signature only who made the token. The signing input is the JSON
-array of the key id and the claims in their published order, so no field can run into the next one.
+The record decides uses and revocation, the signature only who made the token. What is signed are the bytes of the
+compact JSON up to the signature, its last member: so no field can run into the next one, and of one token there is
+one text.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import DecodeError, Struct, json, structs
 
@@ -61,42 +61,48 @@ class TokenRecord(Struct, kw_only=True):
 
 
 _decoder = json.Decoder(CapToken)
+_END = b'"}'
+"""What follows the signature in a token's JSON."""
+_TAIL = 64 + len(_END)
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def sign(token: CapToken, keys: Mapping[str, bytes], key_id: str) -> CapToken:
     """The token with its signature by `keys[key_id]`."""
-    unsigned = structs.replace(token, key_id=key_id)
-    return structs.replace(unsigned, sig_hex=_mac(unsigned, keys[key_id]))
-
-
-def check_signature(token: CapToken, keys: Mapping[str, bytes]) -> None:
-    """Raises `BadSignature` unless a key that we know made it; compares in constant time."""
-    key = keys.get(token.key_id)
-    if key is None or not hmac.compare_digest(_mac(token, key).encode(), token.sig_hex.encode()):
-        raise BadSignature("token signature invalid")
+    unsigned = structs.replace(token, key_id=key_id, sig_hex="")
+    head = json.encode(unsigned).removesuffix(_END)
+    return structs.replace(unsigned, sig_hex=_mac(head, keys[key_id]))
 
 
 def encode_token(token: CapToken) -> str:
     """URL-safe base64 without padding of the compact JSON (the published transport)."""
-    return base64.urlsafe_b64encode(json.encode(token)).rstrip(b"=").decode("ascii")
+    return _to_text(json.encode(token))
 
 
 def decode_token(text: str) -> CapToken:
-    """Parse the transport form, of which each token has exactly one; the signature is not checked here.
+    """Parse the transport form; whether it is one that we made is not checked here.
 
     Raises:
-        BadSignature: not a token at all, or not written the way `encode_token` writes it.
+        BadSignature: not a token at all.
     """
-    if len(text) > MAX_TOKEN_CHARS:
-        raise BadSignature(f"token longer than {MAX_TOKEN_CHARS} characters")
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        token = _decoder.decode(data)
-    except (binascii.Error, DecodeError, ValueError) as error:
-        # The bytes of a damaged token are still most of a secret: nothing of them is shown.
-        raise BadSignature("not a token") from error
-    if encode_token(token) != text:
-        raise BadSignature("not the form in which tokens are written")
+    return _parse(text)[0]
+
+
+def open_token(text: str, key_of: Callable[[str], bytes]) -> CapToken:
+    """The token that `text` is, if a key of ours made just this text; compares in constant time.
+
+    Args:
+        text: the transport form.
+        key_of: gives the key of an id, and raises when it knows none.
+
+    Raises:
+        BadSignature: not a token, or not one that this key made.
+    """
+    token, data = _parse(text)
+    signature = _mac(data[:-_TAIL], key_of(token.key_id)).encode() + _END
+    if not hmac.compare_digest(signature, data[-_TAIL:]):
+        raise BadSignature("token signature invalid")
     return token
 
 
@@ -119,15 +125,24 @@ def handle_digest(handle: str) -> str:
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
-def _mac(token: CapToken, key: bytes) -> str:
-    claims = (
-        token.key_id,
-        token.agent_id,
-        token.role,
-        token.scopes,
-        token.issued_at,
-        token.expire_at,
-        token.max_uses,
-        token.nonce,
-    )
-    return hmac.digest(key, json.encode(claims), "sha256").hex()
+def _parse(text: str) -> tuple[CapToken, bytes]:
+    """A token and its JSON, of which `text` is the one spelling."""
+    if len(text) > MAX_TOKEN_CHARS:
+        raise BadSignature(f"token longer than {MAX_TOKEN_CHARS} characters")
+    try:
+        data = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"==")
+        token = _decoder.decode(data)
+    except (binascii.Error, DecodeError, ValueError) as error:
+        # The bytes of a damaged token are still most of a secret: nothing of them is shown.
+        raise BadSignature("not a token") from error
+    if _to_text(data) != text:
+        raise BadSignature("not the form in which tokens are written")
+    return token, data
+
+
+def _to_text(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+
+
+def _mac(data: bytes, key: bytes) -> str:
+    return hmac.digest(key, data, "sha256").hex()

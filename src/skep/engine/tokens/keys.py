@@ -70,6 +70,20 @@ class KeyRing:
         """Tokens issued until then are good no more; milliseconds, 0 when none ever ended so."""
         return self._keys.dropped_at
 
+    def key(self, key_id: str) -> bytes:
+        """The key of this id, in this process or, as it now stands, in the file.
+
+        Raises:
+            BadSignature: there is none.
+        """
+        found = self._keys.keys.get(key_id)
+        if found is None:
+            self.refresh()
+            found = self._keys.keys.get(key_id)
+        if found is None:
+            raise BadSignature("the token was signed with a key that is not here", fix="mint or attach again")
+        return found
+
     def refresh(self) -> None:
         """Look whether another process has changed the file.
 
@@ -160,14 +174,6 @@ def home_ring(home: Path) -> KeyRing:
                 _write(path, _fresh())
     keys, seen = _read(path)
     return KeyRing(keys, path, seen)
-
-
-def check_known(ring: KeyRing, key_id: str) -> None:
-    """Raises `BadSignature` when no key has this id, in this process or, as it now stands, in the file."""
-    if key_id not in ring.keys:
-        ring.refresh()
-    if key_id not in ring.keys:
-        raise BadSignature("the token was signed with a key that is not here", fix="mint or attach again")
 
 
 def _fresh() -> _Keys:

@@ -21,15 +21,14 @@ from skep.core.tokens import (
     HANDLE_PREFIX,
     CapToken,
     TokenRecord,
-    check_signature,
-    decode_token,
     encode_token,
     handle_digest,
     is_handle,
+    open_token,
     sign,
 )
 from skep.engine.ledger import Ledger
-from skep.engine.tokens.keys import KeyRing, check_known
+from skep.engine.tokens.keys import KeyRing
 from skep.engine.tokens.lineage import Line, Lineage
 from skep.engine.tokens.logs import TokenLogs
 from skep.engine.tokens.uses import Uses
@@ -253,9 +252,7 @@ class TokenOffice:
             self._changes = self.ring.changes
         token = self._verified.get(text)
         if token is None:
-            token = decode_token(text)
-            check_known(self.ring, token.key_id)
-            check_signature(token, self.ring.keys)
+            token = open_token(text, self.ring.key)
             if len(self._verified) >= VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[text] = token
