@@ -334,7 +334,9 @@ class Reusable(Worker, Protocol):
         ...
 
     async def invoke(self, ctx: Ctx) -> None:
-        """Perform one invocation under `ctx`'s own attempt and token; its result is delivered there.
+        """Perform one invocation under `ctx`'s own attempt and token.
+
+        Its result is in `ctx.channel.last_final()` then, as a file or a `partial` could not be returned.
 
         Raises:
             WorkerFailed: it ended without doing its work.
