@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 from typing import Protocol
 
 from msgspec import Struct
 
 from skep.limits import Limits
+from skep.workers.process.command import Started
 from skep.workers.process.exit_watch import reap, watch_exit
 from skep.workers.process.pipes import Feeder, Reader, Tail
 from skep.workers.process.tree.tree import Tree
@@ -39,7 +39,7 @@ class Child:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        started: Started,
         stdin: bytes | None,
         limits: Limits,
         output: Output,
@@ -47,13 +47,10 @@ class Child:
         *,
         keep_stdin: bool = False,
     ) -> None:
-        assert process.stdout is not None  # noqa: S101 - narrows the type; `start` asked for pipes
-        assert process.stderr is not None  # noqa: S101
-        self.pid = process.pid
+        self.pid = started.pid
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._process = process
         self._tree = tree
-        tree.started(process.pid)
+        tree.started(started.pid)
         self._limits = limits
         self._grace_end = 0.0
         self._ending: asyncio.Task[None] | None = None
@@ -64,11 +61,11 @@ class Child:
         self._drain_over = False
         self._timers: list[asyncio.TimerHandle] = []
         self._feeder = (
-            Feeder(process.stdin, stdin or b"", more=keep_stdin) if process.stdin is not None else None
+            Feeder(started.stdin, stdin or b"", more=keep_stdin) if started.stdin is not None else None
         )
-        self._stop_watch = watch_exit(process.pid, self._on_exit)
-        self._stdout = Reader(process.stdout, output.take, self._on_closed)
-        self._readers = (self._stdout, Reader(process.stderr, self._errors.feed, self._on_closed))
+        self._stop_watch = watch_exit(started.pid, self._on_exit)
+        self._stdout = Reader(started.stdout, output.take, self._on_closed)
+        self._readers = (self._stdout, Reader(started.stderr, self._errors.feed, self._on_closed))
 
     def write(self, data: bytes) -> None:
         """More for its stdin, which was kept open; nothing once that is closed."""
@@ -163,7 +160,6 @@ class Child:
     def _release(self) -> None:
         """Give back every descriptor and timer."""
         self._gone = True
-        self._process.returncode = 0  # reaping is ours, so `Popen` has nothing to warn of
         self._stop_watch()
         for timer in self._timers:
             timer.cancel()

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -56,8 +57,17 @@ def encoded(text: str, what: str = "the prompt") -> bytes:
         raise SpawnError(f"{what} holds a lone surrogate, which UTF-8 cannot carry") from error
 
 
-def start(command: Command) -> subprocess.Popen[bytes]:
-    """Execute, as leader of a session and process group of its own.
+class Started(NamedTuple):
+    """A running program; the descriptors are our ends of its pipes, which whoever takes it closes."""
+
+    pid: int
+    stdin: int | None
+    stdout: int
+    stderr: int
+
+
+def start(command: Command) -> Started:
+    """Execute, as leader of a session and process group of its own; to be reaped by whoever asked.
 
     Raises:
         SpawnError: with what stands in the way and what to do about it.
@@ -72,28 +82,37 @@ def start(command: Command) -> subprocess.Popen[bytes]:
         return _started(command, command.env | {HANDLE_FD: str(number)}, (number,))
 
 
-def _started(
-    command: Command, env: dict[str, str], descriptors: tuple[int, ...] = ()
-) -> subprocess.Popen[bytes]:
-    if not Path(command.cwd).is_dir():
-        raise SpawnError(f"working directory {command.cwd} is not there", fix="create it, or change cwd")
+def _started(command: Command, env: dict[str, str], descriptors: tuple[int, ...] = ()) -> Started:
+    ends: list[int] = []
     try:
-        return subprocess.Popen(  # noqa: S603 - what to run is the agent's definition, trusted by its owner
+        for _ in range(2 if command.stdin is None else 3):
+            ends += os.pipe()
+        stdout, out, stderr, err, *feed = ends
+        program = subprocess.Popen(  # noqa: S603 - what to run is the agent's definition, trusted by its owner
             command.argv,
-            bufsize=0,
-            stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=feed[0] if feed else subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
             cwd=command.cwd,
             env=env,
             pass_fds=descriptors,
             start_new_session=True,
         )
-    except (OSError, ValueError) as error:
-        raise _explained(error, command) from error
+    except BaseException as error:
+        for end in ends:
+            os.close(end)
+        if isinstance(error, (OSError, ValueError)):
+            raise _explained(error, command) from error
+        raise
+    program.returncode = 0  # reaping is not `Popen`'s, so it has nothing to warn of
+    for end in (out, err, *feed[:1]):
+        os.close(end)
+    return Started(program.pid, feed[1] if feed else None, stdout, stderr)
 
 
 def _explained(error: OSError | ValueError, command: Command) -> SpawnError:
+    if not Path(command.cwd).is_dir():
+        return SpawnError(f"working directory {command.cwd} is not there", fix="create it, or change cwd")
     program, path = command.argv[0], command.env.get("PATH", os.defpath)
     found = shutil.which(program, os.F_OK, path)
     code = error.errno if isinstance(error, OSError) else None

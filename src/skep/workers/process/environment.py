@@ -14,7 +14,7 @@ ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ")
 _LOCALE = (
     "ADDRESS ALL COLLATE CTYPE IDENTIFICATION MEASUREMENT MESSAGES MONETARY NAME NUMERIC PAPER TELEPHONE TIME"
 )
-_HANDED_ON = (*ALLOWED, *(f"LC_{part}" for part in _LOCALE.split()))
+_HANDED_ON = frozenset((*ALLOWED, *(f"LC_{part}" for part in _LOCALE.split())))
 
 RESERVED = ("SKEP_", "MSE_")
 
@@ -47,7 +47,7 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
         SpawnError: the host has no such variable.
     """
     host = os.environ
-    env = {name: host[name] for name in _HANDED_ON if name in host}
+    env = {name: host[name] for name in _HANDED_ON.intersection(host)}
     if private_home:
         env.pop("HOME", None)
     for name, value in own.items():

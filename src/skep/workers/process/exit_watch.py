@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from skep.workers.process.poller import poller
+
 Exited = Callable[[int | None], object]
 """Gets the exit code when the watch itself had to reap the child; `None` leaves that to the caller."""
 
@@ -27,7 +29,7 @@ def watch_exit(pid: int, exited: Exited) -> Callable[[], None]:
     def stop() -> None:
         nonlocal pidfd
         if pidfd >= 0:
-            loop.remove_reader(pidfd)
+            watching.forget(pidfd)
             os.close(pidfd)
             pidfd = -1
 
@@ -35,7 +37,8 @@ def watch_exit(pid: int, exited: Exited) -> Callable[[], None]:
         stop()
         exited(None)
 
-    loop.add_reader(pidfd, readable)
+    watching = poller()
+    watching.watch(pidfd, readable)
     return stop
 
 

@@ -15,6 +15,6 @@ def program_and_cwd(ctx: Ctx, program: str, cwd: str | None) -> tuple[str, str]:
     """
     home = ctx.blueprint_dir or ctx.work_dir or str(Path.cwd())
     place = ctx.work_dir or home if cwd is None else str(Path(home, cwd))
-    if os.sep in program:
+    if os.sep in program and not program.startswith(os.sep):
         program = str(Path(ctx.blueprint_dir or place, program))
     return program, place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from skep import values
@@ -97,12 +98,13 @@ class PlainOutput:
         return self._size > self._limits.process_output_bytes
 
     def _value(self, stdout: bytes, end: Exit) -> tuple[Any, bool]:
-        try:
-            return values.decode_untrusted(stdout.strip(), self._limits, where="output"), True
-        except BadValue:
-            raw, lossy = text_of(stdout)
-            errors, lossy_errors = text_of(end.stderr, cut=end.stderr_total > len(end.stderr))
-            value: dict[str, Any] = {"raw": raw.rstrip(), "stderr": errors}
-            if lossy or lossy_errors:
-                value["lossy"] = True
-            return value, False
+        text = stdout.strip()
+        if text:
+            with suppress(BadValue):
+                return values.decode_untrusted(text, self._limits, where="output"), True
+        raw, lossy = text_of(stdout)
+        errors, lossy_errors = text_of(end.stderr, cut=end.stderr_total > len(end.stderr))
+        value: dict[str, Any] = {"raw": raw.rstrip(), "stderr": errors}
+        if lossy or lossy_errors:
+            value["lossy"] = True
+        return value, False

@@ -8,8 +8,9 @@ the hard limit RLIMIT_LOCKS, which nothing has looked at since Linux 2.4, is inh
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -41,9 +42,11 @@ class Mark(NamedTuple):
 
 def new_mark() -> tuple[str, Mark]:
     """A marker of 128 random bits, and what is kept of it."""
-    marker = secrets.token_hex(16)
+    drawn = os.urandom(24)
+    marker = drawn[:16].hex()
     most = _most()
-    return marker, Mark(digest_of(marker), 1 + secrets.randbelow(most - 1) if most >= _FEWEST else 0)
+    brand = 1 + int.from_bytes(drawn[16:], "big") % (most - 1) if most >= _FEWEST else 0
+    return marker, Mark(digest_of(marker), brand)
 
 
 def digest_of(marker: str) -> str:
@@ -62,9 +65,14 @@ def set_brand(pid: int, mark: Mark) -> None:
             prlimit(pid, _LOCKS, (mark.brand, mark.brand))
 
 
-def brand_tree(pid: int, mark: Mark) -> None:
-    """Brand a process and what it may have started since it began: what it starts from now on inherits the brand."""
+def brand_tree(pid: int, mark: Mark, newest: Callable[[], int]) -> None:
+    """Brand a process and what it may have started since it began: what it starts from now on inherits the brand.
+
+    `newest` tells the last process that was started here: if it is this one, it has started none.
+    """
     set_brand(pid, mark)
+    if newest() == pid:
+        return
     waiting = procfs.children(pid) or []
     for child in waiting:
         set_brand(child, mark)

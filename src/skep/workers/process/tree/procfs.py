@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 PROC = "/proc"
-_CHUNK = 65_536
-_ENVIRON = 1024 * 1024
+CHUNK = 65_536
+CHILDREN = "{pid}/task/{pid}/children"
+MOST = 1024 * 1024
 """Bytes of an environment, or of a list of children, that are looked at."""
 
 
@@ -38,7 +39,7 @@ def pids() -> list[int]:
 
 def look(pid: int) -> Proc | None:
     """The process as it is now, `None` if there is none."""
-    data = _read(f"{pid}/stat", _CHUNK)
+    data = _read(f"{pid}/stat", CHUNK)
     if not data:
         return None
     # The command's name, in parentheses, may hold anything: the fields follow its last one.
@@ -57,7 +58,7 @@ def look_at_all() -> Iterator[Proc]:
 def variable(pid: int, name: str) -> str | None:
     """A variable of the environment that the process was started with, if we may see it."""
     wanted = name.encode() + b"="
-    for entry in (_read(f"{pid}/environ", _ENVIRON) or b"").split(b"\0"):
+    for entry in (_read(f"{pid}/environ", MOST) or b"").split(b"\0"):
         if entry.startswith(wanted):
             return os.fsdecode(entry[len(wanted) :])
     return None
@@ -65,7 +66,7 @@ def variable(pid: int, name: str) -> str | None:
 
 def is_own(pid: int) -> bool:
     """Whether it runs as our user."""
-    for line in (_read(f"{pid}/status", _CHUNK) or b"").splitlines():
+    for line in (_read(f"{pid}/status", CHUNK) or b"").splitlines():
         if line.startswith(b"Uid:"):
             return int(line.split()[1]) == os.getuid()
     return False
@@ -73,7 +74,7 @@ def is_own(pid: int) -> bool:
 
 def children(pid: int) -> list[int] | None:
     """The children of a process's first thread, where orphans come to; `None` if the kernel does not tell."""
-    data = _read(f"{pid}/task/{pid}/children", _ENVIRON)
+    data = _read(CHILDREN.format(pid=pid), MOST)
     return None if data is None else [int(word) for word in data.split()]
 
 
@@ -94,9 +95,9 @@ def _read(name: str, most: int) -> bytes | None:
     except OSError:
         return None
     try:
-        data = part = os.read(descriptor, _CHUNK)
+        data = part = os.read(descriptor, CHUNK)
         while part and len(data) < most:
-            part = os.read(descriptor, _CHUNK)
+            part = os.read(descriptor, CHUNK)
             data += part
     except OSError:
         return None

@@ -18,8 +18,9 @@ from skep.errors import SpawnError
 from skep.workers.process.tree import guardian, leftovers, procfs
 from skep.workers.process.tree.ending import kill_all, reap
 from skep.workers.process.tree.leftovers import KILL_SECONDS
-from skep.workers.process.tree.marks import VARIABLE, Mark, brand_of, digest_of
+from skep.workers.process.tree.marks import VARIABLE, Mark, brand_of, brand_tree, digest_of
 from skep.workers.process.tree.members import members
+from skep.workers.process.tree.own import Own
 from skep.workers.process.tree.procfs import Proc
 from skep.workers.process.tree.records import Records, any_other_host, base_folder, locked
 from skep.workers.process.tree.subreaper import become_subreaper, is_subreaper
@@ -43,6 +44,7 @@ class Registry:
             self.records = Records(self._base)
         self.workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="skep-tree")
         self.subreaper = is_subreaper()
+        self.own = Own()
         self.live: dict[int, Mark] = {}
         """Attempts by their leader, from its start until it is reaped and nothing is left of its tree."""
         self._ended: deque[Mark] = deque(maxlen=_ENDED)
@@ -95,6 +97,7 @@ class Registry:
     def enter(self, pid: int, mark: Mark) -> None:
         """An attempt's program has started."""
         self.live[pid] = mark
+        brand_tree(pid, mark, self.own.newest)
         if self._timer is None:
             self._tidy_later()
 
@@ -109,9 +112,9 @@ class Registry:
 
         Whatever escaped has come back to us as subreaper. If we are none, the brand tells.
         """
-        candidates = procfs.children(os.getpid()) if self.subreaper else None
+        candidates = self.own.children() if self.subreaper else None
         if candidates is not None:
-            unknown = [child for child in candidates if child not in self.live and child != self.guardian]
+            unknown = candidates.difference(self.live, (self.guardian,))
             return [child for child in unknown if self._is_of(child, mark)] != []
         if mark.brand:
             return any(brand_of(found) == mark.brand for found in procfs.pids() if found != pid)
@@ -182,6 +185,7 @@ class Registry:
         if not self.live:
             self.sweep_ended()
             self.records.close()
+            self.own.close()
             self.let_go()
         elif self._guardian is not None:
             self._guardian.returncode = 0  # it goes when it has ended them
@@ -247,6 +251,7 @@ def _forget() -> None:
     global _registry, _lock
     if _registry is not None:
         _registry.let_go()
+        _registry.own.close()
     _registry, _lock = None, threading.Lock()
 
 

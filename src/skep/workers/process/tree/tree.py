@@ -12,7 +12,7 @@ from contextlib import suppress
 from skep.errors import SpawnError
 from skep.workers.process.tree.ending import send
 from skep.workers.process.tree.leftovers import REMOVE_SECONDS
-from skep.workers.process.tree.marks import VARIABLE, brand_tree, new_mark
+from skep.workers.process.tree.marks import VARIABLE, new_mark
 from skep.workers.process.tree.registry import Registry, known_registry, registry
 from skep.workers.process.tree.removal import remove
 
@@ -56,7 +56,6 @@ class Tree:
         """The program that has just been started, as leader of a session of its own."""
         self._leader = leader
         self._registry.enter(leader, self._mark)
-        brand_tree(leader, self._mark)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal everything: the program's group at once, what has left it as soon as it is found."""
