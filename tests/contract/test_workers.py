@@ -9,6 +9,7 @@ import pytest
 
 from skep.core.outputs import final
 from skep.errors import QuestionClosed
+from skep.flow.parts import SubprocessDef
 from skep.layers.audit import Audit
 from skep.layers.project_name_alias import ProjectNameAlias
 from skep.layers.stack import Stack
@@ -18,6 +19,7 @@ from skep.workers.operator.spawner import OperatorSpawner
 from skep.workers.pool import PoolSize
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.process.streams import StreamMode
+from skep.workers.process.template import TemplateSpawner
 from skep.workers.python.reusable import class_spawner
 from skep.workers.python.spawner import InProcSpawner
 
@@ -74,6 +76,34 @@ class TestProcesses(WorkerContract):
             "big": ProcessSpawner(sys.executable, ["-c", f"import json; print(json.dumps('x' * {BIG}))"]),
         }
         return spawners.__getitem__
+
+
+class TestPullingProcesses(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        spawners = {
+            "echo": ProcessSpawner("cat", pull=True),
+            "fail": ProcessSpawner("sh", ["-c", "kill -9 $$"], pull=True),
+            "hang": ProcessSpawner("sleep", ["60"], pull=True),
+            "big": ProcessSpawner(
+                sys.executable, ["-c", f"import json; print(json.dumps('x' * {BIG}))"], pull=True
+            ),
+        }
+        return spawners.__getitem__
+
+
+class TestTemplates(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        commands = {
+            "echo": ("cat",),
+            "fail": ("sh", "-c", "kill -9 $$"),
+            "hang": ("sleep", "60"),
+            "big": (sys.executable, "-c", f"import json; print(json.dumps('x' * {BIG}))"),
+        }
+        return lambda behaviour: TemplateSpawner(
+            SubprocessDef(name=behaviour, argv=commands[behaviour], stdin="{prompt}")
+        )
 
 
 STREAMING = f"""
