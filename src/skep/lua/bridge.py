@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from weakref import ref
 
 from skep.errors import SkepError
-from skep.lua.convert import BATCH, Marks, flatten, rebuild
+from skep.lua.convert import BATCH, Flattener, rebuild
 from skep.lua.limits import MESSAGE, Limits
 from skep.lua.runner import HostFunction
 from skep.values import clean_text
@@ -33,7 +33,7 @@ class Bridge:
     host functions, which may refer to anything, are the VM's.
     """
 
-    marks: Marks
+    flattener: Flattener
 
     def __init__(
         self,
@@ -59,23 +59,20 @@ class Bridge:
         self._arriving = []
         self._leaving = iter(())
 
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """In the order of `start.lua`."""
-        return self.on, self.off, self.poll, self.write, self.find, self.call, self.send, self.more
-
     # -- called from Lua -----------------------------------------------------------------------
 
-    def on(self) -> None:
-        """A script runs from here: its memory is limited."""
-        owner = self._owner()
-        if owner is not None:
-            owner.set_memory(self._limits.memory)
+    def limited(self, on: bool) -> None:
+        """A script runs from here: its memory is limited. Or: Python's own calls into Lua come next.
 
-    def off(self) -> None:
-        """Python's own calls into Lua come next: one that finds no memory would end the process."""
+        One of those that found no memory would end the whole process.
+        """
         owner = self._owner()
         if owner is not None:
-            owner.set_memory(0)
+            owner.set_memory(self._limits.memory if on else 0)
+
+    def ask(self, act: str, *args: Any) -> Any:
+        """Any other act, by the name of its method."""
+        return getattr(self, act)(*args)
 
     def poll(self) -> str | None:
         """Why the script must end, if it must."""

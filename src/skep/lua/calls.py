@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lupa.lua55 import LuaError as LupaError
-from lupa.lua55 import LuaMemoryError
-
 from skep.errors import LimitExceeded, LuaError, SkepError
+from skep.lua.binding import LuaMemoryError, LupaError
 from skep.lua.bridge import Bridge
-from skep.lua.convert import BATCH, flatten, rebuild
+from skep.lua.convert import BATCH, rebuild
 from skep.lua.failures import ended, refused, script_error
 from skep.lua.limits import Limits
 from skep.lua.runner import HostFunction, Script
-from skep.lua.runtime import Lua, boot, new_runtime
+from skep.lua.runtime import boot, new_runtime
 from skep.workers.cancel import CancelToken
 
 _NO_MEMORY = "not enough memory"
@@ -40,7 +38,7 @@ class Calls:
         self.functions: dict[int, HostFunction] = {}
         self.runtime = new_runtime(hash_seed)
         self._bridge = Bridge(limits, self, find, write)
-        self.lua: Lua = boot(self.runtime, self._bridge, limits, trusted=trusted)
+        self.act = boot(self.runtime, self._bridge, limits, trusted=trusted)
         self._busy = False
         self._numbers = 0
         self._chunks: OrderedDict[Script, int] = OrderedDict()
@@ -52,7 +50,7 @@ class Calls:
     def close(self) -> None:
         self.usable = False
         if not self._busy:
-            del self.lua, self.runtime
+            del self.act, self.runtime
 
     def number(self) -> int:
         """A fresh number, for what Lua and Python both know."""
@@ -60,7 +58,7 @@ class Calls:
         return self._numbers
 
     @contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self) -> Generator[None]:
         """One caller at a time: a host function that calls into its own VM would upset the call it is in."""
         if self._busy or not self.usable:
             state = "in use" if self._busy else "ended"
@@ -88,12 +86,12 @@ class Calls:
         if size > self.limits.source:
             raise LimitExceeded("source", self.limits.source, where=script.name)
         number = self.number()
-        failure = self._call(self.lua.compile, number, script.source, script.name)
+        failure = self._call("compile", number, script.source, script.name)
         if failure is not None:
             raise self._ending(script, *failure)
         self._chunks[script] = number
         if len(self._chunks) > self.limits.chunks:
-            self.lua.forget(self._chunks.popitem(last=False)[1])
+            self.act("forget", self._chunks.popitem(last=False)[1])
         return number
 
     def give(self, values: tuple[Any, ...], where: str) -> None:
@@ -103,18 +101,18 @@ class Calls:
         tokens: list[Any] = []
         for place, value in enumerate(values, 1):
             name = where if len(values) == 1 else f"{where} {place}"
-            tokens += flatten(value, self._bridge.marks, self.limits.depth, name)
+            tokens += self._bridge.flattener.flatten(value, name)
         for at in range(0, len(tokens), BATCH):
-            self.lua.take(*tokens[at : at + BATCH])
+            self.act("take", *tokens[at : at + BATCH])
 
     def bind(self, call: int, variables: Mapping[str, Any], host: Mapping[str, HostFunction]) -> list[int]:
         """Set globals for one call; returns the numbers of its host functions."""
         if variables:
             self.give((dict(variables),), "variables")
-            self.lua.bind(call)
+            self.act("bind", call)
         numbers = {name: self.register(function) for name, function in host.items()}
         if numbers:
-            self.lua.bind_host(call, *(item for pair in numbers.items() for item in pair))
+            self.act("bind_host", call, *(item for pair in numbers.items() for item in pair))
         return list(numbers.values())
 
     def register(self, function: HostFunction) -> int:
@@ -125,7 +123,7 @@ class Calls:
     # -- in and back ---------------------------------------------------------------------------
 
     def enter(
-        self, script: Script, function: Any, args: tuple[Any, ...], *, wall: float, cancel: CancelToken | None
+        self, script: Script, act: str, args: tuple[Any, ...], *, wall: float, cancel: CancelToken | None
     ) -> tuple[bool, Any]:
         """Run in Lua until the script ends (`True`) or yields (`False`), and the value it gives.
 
@@ -133,13 +131,13 @@ class Calls:
             LuaError, LimitExceeded, ConversionError, WorkerCancelled: as `LuaVM.hook`.
         """
         self._bridge.begin(wall, cancel)
-        answer = self._call(function, *args)
+        answer = self._call(act, *args)
         raised = self._bridge.raised
         if raised is not None:
             self.usable = False
             raise raised
         state, *rest = answer
-        if state == "done" or state == "yielded":
+        if state in {"done", "yielded"}:
             return state == "done", self._value(script, *rest)
         raise self._ending(script, state, *rest)
 
@@ -151,9 +149,9 @@ class Calls:
         """Give the call that is under way more time."""
         self._bridge.deadline += seconds
 
-    def _call(self, function: Any, *args: Any) -> Any:
+    def _call(self, act: str, *args: Any) -> Any:
         try:
-            return function(*args)
+            return self.act(act, *args)
         except LuaMemoryError:
             return "limit", "memory"
         except LupaError as error:
@@ -168,7 +166,7 @@ class Calls:
         while len(gathered) < count:
             if time.monotonic() > self._bridge.deadline:
                 raise self._ending(script, "limit", "wall")
-            gathered += self.lua.give(len(gathered) + 1)
+            gathered += self.act("give", len(gathered) + 1)
         return rebuild(gathered)
 
     def _ending(self, script: Script, state: str, what: str, more: str = "") -> SkepError:

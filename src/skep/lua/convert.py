@@ -27,8 +27,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from skep.errors import BadValue, ConversionError, LimitExceeded
-from skep.values import check_text
+from skep.errors import ConversionError, LimitExceeded
+from skep.values import type_of
 
 BATCH = 2_000
 """Tokens of one crossing."""
@@ -45,69 +45,92 @@ class _Mark:
 OBJECT, ARRAY, END = _Mark(), _Mark(), _Mark()
 
 
-class Marks:
-    """The marks of one VM for tokens that go to it: Lua values, so they are made there."""
+class Flattener:
+    """Makes the tokens that one VM takes; the marks are Lua values, so they are the VM's."""
 
-    __slots__ = ("array", "end", "object")
+    def __init__(self, depth: int, opened_object: Any, opened_array: Any, end: Any) -> None:
+        self._depth = depth
+        self._object = opened_object
+        self._array = opened_array
+        self._end = end
 
-    def __init__(self, opened_object: Any, opened_array: Any, end: Any) -> None:
-        self.object, self.array, self.end = opened_object, opened_array, end
+    def flatten(self, value: Any, where: str) -> list[Any]:
+        """The tokens of a JSON value.
+
+        Raises:
+            ConversionError: what Lua cannot carry exactly.
+            LimitExceeded: nested deeper than `Limits.depth`.
+        """
+        tokens: list[Any] = []
+        try:
+            self._put(value, tokens, self._depth)
+        except _Refused as refused:
+            raise ConversionError(refused.what, where=where, fix=refused.fix) from None
+        except _TooDeep:
+            raise LimitExceeded(
+                "depth", self._depth, where=where, fix="nest less, or pass JSON text"
+            ) from None
+        return tokens
+
+    def _put(self, value: Any, tokens: list[Any], left: int) -> None:
+        kind = type_of(value)
+        if kind is str:
+            tokens.append(value if value.isascii() else _text(value))
+        elif kind is dict or kind is list or kind is tuple:
+            if left == 0:
+                raise _TooDeep
+            self._put_all(value, tokens, left - 1)
+        elif kind is int or kind is float:
+            tokens.append(_number(value))
+        elif kind is bool or value is None:
+            tokens.append(value)
+        else:
+            raise _Refused(f"{kind.__name__} has no JSON form", "pass JSON values")
+
+    def _put_all(self, value: Any, tokens: list[Any], left: int) -> None:
+        if type_of(value) is dict:
+            tokens.append(self._object)
+            for key, item in value.items():
+                if type_of(key) is not str:
+                    raise _Refused(f"object key {key!r} is not a string", "use str(key)")
+                tokens.append(key if key.isascii() else _text(key))
+                self._put(item, tokens, left)
+        else:
+            tokens.append(self._array)
+            for item in value:
+                self._put(item, tokens, left)
+        tokens.append(self._end)
 
 
-def flatten(value: Any, marks: Marks, depth: int, where: str = "value") -> list[Any]:
-    """The tokens of a JSON value for Lua.
-
-    Raises:
-        ConversionError: what Lua cannot carry exactly, with its place.
-        LimitExceeded: nested deeper than `depth`.
-    """
-    tokens: list[Any] = []
-    _put(value, tokens, marks, depth, depth, where)
-    return tokens
+class _TooDeep(Exception):
+    pass
 
 
-def _put(value: Any, tokens: list[Any], marks: Marks, left: int, depth: int, where: str) -> None:
-    kind: type[Any] = type(value)
-    if kind is str:
-        tokens.append(value if value.isascii() else _text(value, where))
-    elif kind is bool or value is None:
-        tokens.append(value)
-    elif kind is int:
+class _Refused(Exception):
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
+def _number(value: float) -> float:
+    if type_of(value) is int:
         if not INT_MIN <= value <= INT_MAX:
-            raise ConversionError("integer outside Lua's 64 bits", where=where, fix="pass it as text")
-        tokens.append(value)
-    elif kind is float:
-        if not math.isfinite(value):
-            raise ConversionError(f"{value} is not a JSON number", where=where, fix="pass null or text")
-        tokens.append(value)
-    elif kind is dict or kind is list or kind is tuple:
-        if left == 0:
-            raise LimitExceeded("depth", depth, where=where, fix="nest less, or pass JSON text")
-        _put_all(value, tokens, marks, left - 1, depth, where)
-    else:
-        raise ConversionError(f"{kind.__name__} has no JSON form", where=where, fix="pass JSON values")
+            raise _Refused("integer outside Lua's 64 bits", "pass it as text")
+    elif not math.isfinite(value):
+        raise _Refused(f"{value} is not a JSON number", "pass null or text")
+    return value
 
 
-def _put_all(value: Any, tokens: list[Any], marks: Marks, left: int, depth: int, where: str) -> None:
-    if type(value) is dict:
-        tokens.append(marks.object)
-        for key, item in value.items():
-            if type(key) is not str:
-                raise ConversionError(f"object key {key!r} is not a string", where=where, fix="use str(key)")
-            tokens.append(key if key.isascii() else _text(key, where))
-            _put(item, tokens, marks, left, depth, where)
-    else:
-        tokens.append(marks.array)
-        for item in value:
-            _put(item, tokens, marks, left, depth, where)
-    tokens.append(marks.end)
-
-
-def _text(text: str, where: str) -> str:
+def _text(text: str) -> str:
     try:
-        return check_text(text, where, len(text))
-    except BadValue as error:
-        raise ConversionError(error.what, where=where, fix=error.fix) from error
+        text.encode()
+    except UnicodeEncodeError:
+        raise _Refused(
+            "text holds a lone surrogate, which UTF-8 cannot carry",
+            "remove it, as text.encode('utf-8', 'replace').decode() does",
+        ) from None
+    return text
 
 
 def rebuild(tokens: Iterable[Any]) -> Any:

@@ -47,7 +47,7 @@ class LuaCoroutine:
         with calls.using():
             chunk = calls.chunk(self.script)
             calls.give(args, "argument")
-            return self._go(calls.lua.hook, cancel, chunk)
+            return self._go("hook", cancel, chunk)
 
     def start(
         self, variables: Mapping[str, Any] | None = None, cancel: CancelToken | None = None
@@ -57,7 +57,7 @@ class LuaCoroutine:
         with calls.using():
             chunk = calls.chunk(self.script)
             self._functions = calls.bind(self._number, variables or {}, self._host)
-            return self._go(calls.lua.run, cancel, chunk)
+            return self._go("run", cancel, chunk)
 
     def resume(self, value: Any = None, cancel: CancelToken | None = None) -> Yielded | Returned:
         """Go on: `coroutine.yield` returns `value` in Lua."""
@@ -66,21 +66,21 @@ class LuaCoroutine:
             if self.ended:
                 raise LuaError("the script has ended", script=self.script.name)
             calls.give((value,), "value")
-            return self._go(calls.lua.resume, cancel)
+            return self._go("resume", cancel)
 
     def drop(self) -> None:
         """Forget a script that waits; its variables with `<close>` are not closed."""
         if not self.ended:
             with self._calls.using():
-                self._calls.lua.drop(self._number)
+                self._calls.act("drop", self._number)
                 self._end()
 
-    def _go(self, function: Any, cancel: CancelToken | None, *chunk: int) -> Yielded | Returned:
+    def _go(self, act: str, cancel: CancelToken | None, *chunk: int) -> Yielded | Returned:
         done = True
         try:
             done, value = self._calls.enter(
                 self.script,
-                function,
+                act,
                 (self._number, self._instructions, *chunk),
                 wall=self._seconds,
                 cancel=cancel,
@@ -91,7 +91,7 @@ class LuaCoroutine:
         if done:
             return Returned(value)
         self._seconds = self._calls.seconds_left()
-        self._instructions -= self._calls.lua.spent()[0]
+        self._instructions -= self._calls.act("spent")[0]
         return Yielded(value)
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ from skep.errors import ConversionError, LimitExceeded, LuaError, SkepError, Wor
 from skep.lua.limits import Limits
 
 _PLACE = re.compile(r"^\s*(.{1,80}?):(\d+): ")
-_OURS = "\t?: "
+_OURS = ("\t?: ", "\t[C]: in function 'xpcall'")
 
 
 def script_error(script: str, message: str, traceback: str) -> SkepError:
@@ -33,4 +33,4 @@ def ended(script: str, reason: str, limits: Limits, cancelled: str | None) -> Sk
 
 
 def _is_ours(line: str) -> bool:
-    return line.startswith(_OURS) or line.startswith("\t[C]: in ?") or line.startswith("\t(...")
+    return line.startswith(_OURS)

@@ -4,32 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Never
 
-from lupa.lua55 import LuaRuntime
-
-from skep.lua.boot import EXPORTS, boot_code
+from skep.lua.binding import LuaRuntime
+from skep.lua.boot import boot_code
 from skep.lua.bridge import Bridge
-from skep.lua.convert import ARRAY, END, OBJECT, Marks
+from skep.lua.convert import ARRAY, END, OBJECT, Flattener
 from skep.lua.limits import Limits
-
-
-class Lua:
-    """The functions of the Lua part that the VM calls."""
-
-    take: Any
-    give: Any
-    compile: Any
-    forget: Any
-    bind: Any
-    bind_host: Any
-    hook: Any
-    run: Any
-    resume: Any
-    drop: Any
-    spent: Any
-    define: Any
-    in_object: Any
-    in_array: Any
-    in_end: Any
 
 
 def new_runtime(hash_seed: int) -> Any:
@@ -45,16 +24,12 @@ def new_runtime(hash_seed: int) -> Any:
     )
 
 
-def boot(runtime: Any, bridge: Bridge, limits: Limits, *, trusted: bool) -> Lua:
-    """Run the Lua part; from here on the state's own globals are out of reach for scripts."""
-    load = runtime.globals().load
-    chunk = load(boot_code(), "=skep", "b")
-    exports = chunk(*bridge.functions(), OBJECT, ARRAY, END, trusted, limits.output, limits.depth)
-    lua = Lua()
-    for name, value in zip(EXPORTS, exports, strict=True):
-        setattr(lua, name, value)
-    bridge.marks = Marks(lua.in_object, lua.in_array, lua.in_end)
-    return lua
+def boot(runtime: Any, bridge: Bridge, limits: Limits, *, trusted: bool) -> Any:
+    """Run the Lua part; from here on the state's own globals are out of reach for scripts. Returns its acts."""
+    chunk = runtime.globals().load(boot_code(), "=skep", "b")
+    act, *marks = chunk(bridge.limited, bridge.ask, OBJECT, ARRAY, END, trusted, limits.output, limits.depth)
+    bridge.flattener = Flattener(limits.depth, *marks)
+    return act
 
 
 def _refuse(_object: object, _name: object, _setting: bool) -> Never:

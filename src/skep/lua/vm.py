@@ -74,7 +74,7 @@ class LuaVM:
         A script passes one value and gets one; what `function` raises is a string error in Lua.
         """
         with self._calls.using():
-            self._calls.lua.define(self._calls.register(function), *name.split("."))
+            self._calls.act("define", self._calls.register(function), *name.split("."))
 
     def not_counted(self, seconds: float) -> None:
         """Give the call that is under way this much more time: a host function has waited for somebody."""
@@ -104,7 +104,6 @@ class LuaVM:
 
         These globals are put back when it has ended, and its host functions work no longer. Raises as `hook`.
         """
-
         coroutine = LuaCoroutine(self._calls, script, host)
         return self._complete(coroutine, coroutine.start(variables, cancel))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from lupa.lua55 import LuaRuntime
-
+from skep.lua.binding import LuaRuntime
 from skep.lua.convert import BATCH
 from skep.lua.limits import GRAIN, MESSAGE, POLL_SECONDS, TRACEBACK
 
@@ -21,7 +20,7 @@ CONSTANTS = {
     "max_traceback": TRACEBACK,
 }
 
-EXPORTS = (
+ACTS = (
     "take",
     "give",
     "compile",
@@ -34,11 +33,8 @@ EXPORTS = (
     "drop",
     "spent",
     "define",
-    "in_object",
-    "in_array",
-    "in_end",
 )
-"""What the VM gets back: functions that it calls, and the marks of tokens that go in."""
+"""What the VM calls, by `act(name, ...)`: one function comes back, for each costs a new VM time."""
 
 
 @cache
@@ -48,8 +44,9 @@ def boot_code() -> bytes:
     dump = runtime.eval(b"function(source, name) return string.dump(assert(load(source, name)), true) end")
     constants = "\n".join(f"skep.{name} = {value}" for name, value in CONSTANTS.items())
     parts = "\n".join(f"(function(...)\n{_text(part)}\nend)(skep);" for part in PARTS)
-    exports = ", ".join(f"skep.{name}" for name in EXPORTS)
-    return dump(f"{_text('start')}\n{constants};\n{parts}\nreturn {exports}".encode(), b"=skep")
+    acts = ", ".join(f"{name} = skep.{name}" for name in ACTS)
+    end = f"local acts = {{ {acts} }}\n{_text('end')}"
+    return dump(f"{_text('start')}\n{constants};\n{parts}\n{end}".encode(), b"=skep")
 
 
 def _text(part: str) -> str:

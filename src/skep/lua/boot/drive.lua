@@ -2,12 +2,12 @@
 --
 -- The memory limit is on only while a script runs: outside, an allocation that fails would end the whole process.
 local skep = ...
-local env, off, on, taken, offer = skep.env, skep.off, skep.on, skep.taken, skep.offer
+local env, limited, ask, taken, offer = skep.env, skep.limited, skep.ask, skep.taken, skep.offer
 local type, error, load, next, rawget, rawset, tostring = type, error, load, next, rawget, rawset, tostring
 local resume, status, close, xpcall = coroutine.resume, coroutine.status, coroutine.close, xpcall
 local traceback, getmetatable, utf8_len = debug.traceback, debug.getmetatable, utf8.len
 local sub, gsub = string.sub, string.gsub
-local call, send, more, take = skep.call, skep.send, skep.more, skep.take
+local take = skep.take
 local guarded, spent, is_tripped = skep.guarded, skep.spent, skep.is_tripped
 local null, MESSAGE, TRACEBACK = skep.null, skep.max_message, skep.max_traceback
 
@@ -30,9 +30,9 @@ local function described(e)
   local metatable = type(e) == "table" and getmetatable(e)
   if metatable and rawget(metatable, "__tostring") ~= nil then
     local co = guarded(tostring)
-    on()
+    limited(true)
     local ok, text = resume(co, e)
-    off()
+    limited(false)
     if ok and type(text) == "string" then
       return text
     end
@@ -103,7 +103,7 @@ local function failed(e)
 end
 
 local function settle(id, co, alive, ok, value)
-  off()
+  limited(false)
   local _, reason = spent()
   if reason then
     ended(id)
@@ -121,10 +121,9 @@ local function settle(id, co, alive, ok, value)
 end
 
 function skep.compile(id, source, name)
-  off()
-  on()
+  limited(true)
   local chunk, e = load(source, "@" .. name, "t", env)
-  off()
+  limited(false)
   chunks[id] = chunk
   if not chunk then
     return "error", message(e)
@@ -155,7 +154,7 @@ local function begin(id, instructions, ...)
   skep.arm(instructions)
   local co = guarded(xpcall)
   running[id] = co
-  on()
+  limited(true)
   return settle(id, co, resume(co, ...))
 end
 
@@ -170,7 +169,7 @@ end
 function skep.resume(id, instructions)
   local co = running[id]
   skep.arm(instructions)
-  on()
+  limited(true)
   return settle(id, co, resume(co, taken()))
 end
 
@@ -182,16 +181,16 @@ end
 
 local function receive(state, ...)
   if state == "error" then
-    on()
+    limited(true)
     error((...), 0)
   elseif state == "raised" then
     skep.trip("raised")
   end
   take(...)
   if state == "more" then
-    return receive(more())
+    return receive(ask("more"))
   end
-  on()
+  limited(true)
   return taken()
 end
 
@@ -203,8 +202,8 @@ function skep.host_function(id)
       local what = refused.limit and "passes the limit " .. refused.limit or "holds " .. refused.refused
       error("a host function cannot take a value that " .. what, 2)
     end
-    off()
-    return receive(call(id, skep.give_all(send)))
+    limited(false)
+    return receive(ask("call", id, skep.give_all()))
   end
 end
 

@@ -4,7 +4,7 @@ local trusted = skep.trusted
 local type, error, select, tostring, rawget = type, error, select, tostring, rawget
 local setmetatable, raw_load, utf8_len = setmetatable, load, utf8.len
 local concat, gsub, sub, open = table.concat, string.gsub, string.sub, io.open
-local off, on, write = skep.off, skep.on, skep.write
+local limited, ask = skep.limited, skep.ask
 
 local env = {}
 skep.env = env
@@ -80,11 +80,11 @@ local function emit(text)
   if not utf8_len(text) then
     text = gsub(text, "[\128-\255]", "?")
   end
-  off()
-  if write(text) then
+  limited(false)
+  if ask("write", text) then
     skep.trip("raised")
   end
-  on()
+  limited(true)
 end
 
 function env.print(...)

@@ -3,7 +3,7 @@
 -- Whatever catches an error (pcall, xpcall, a failed resume) costs a grain and looks whether the guard has tripped,
 -- and a tripped guard raises at every instruction: nothing a script does keeps it going.
 local skep = ...
-local poll, GRAIN, POLL = skep.poll, skep.grain, skep.poll_seconds
+local ask, GRAIN, POLL = skep.ask, skep.grain, skep.poll_seconds
 local clock, sethook, error, type = os.clock, debug.sethook, error, type
 local co_create, co_resume, co_close = coroutine.create, coroutine.resume, coroutine.close
 local raw_pcall, raw_xpcall = pcall, xpcall
@@ -18,7 +18,7 @@ local function look()
   local now = clock()
   if now >= next_poll then
     next_poll = now + POLL
-    tripped = poll()
+    tripped = ask("poll")
   end
 end
 

@@ -2,7 +2,7 @@
 --
 -- Written in Lua, so a module may yield while it loads.
 local skep = ...
-local env, off, on, find = skep.env, skep.off, skep.on, skep.find
+local env, limited, ask = skep.env, skep.limited, skep.ask
 local type, error, load, concat, utf8_len, ipairs, tostring = type, error, load, table.concat, utf8.len, ipairs, tostring
 
 local loaded, preload = {}, {}
@@ -24,9 +24,9 @@ local function search_roots(name)
   if not utf8_len(name) then
     return "no module has a name that is not UTF-8"
   end
-  off()
-  local status, source, place = find(name)
-  on()
+  limited(false)
+  local status, source, place = ask("find", name)
+  limited(true)
   if status == "absent" then
     return source
   elseif status == "raised" then

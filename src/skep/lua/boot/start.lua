@@ -1,9 +1,9 @@
 -- The table through which the parts know each other, and what Python hands in.
-local skep, as_function = { null = python.none }, python.as_function
-local on, off, poll, write, find, call, send, more
-on, off, poll, write, find, call, send, more, skep.out_object, skep.out_array, skep.out_end,
-  skep.trusted, skep.max_output, skep.max_depth = ...
-
--- As Lua functions, for as userdata they are Python objects.
-skep.on, skep.off, skep.poll, skep.write = as_function(on), as_function(off), as_function(poll), as_function(write)
-skep.find, skep.call, skep.send, skep.more = as_function(find), as_function(call), as_function(send), as_function(more)
+--
+-- `limited` and `ask` become Lua functions here: as userdata they would be Python objects in a script's reach.
+local limited, ask, out_object, out_array, out_end, trusted, max_output, max_depth = ...
+local skep = {
+  null = python.none, limited = python.as_function(limited), ask = python.as_function(ask),
+  out_object = out_object, out_array = out_array, out_end = out_end,
+  trusted = trusted, max_output = max_output, max_depth = max_depth,
+}

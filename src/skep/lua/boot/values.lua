@@ -7,7 +7,7 @@ local type, next, rawget, select, error, pcall = type, next, rawget, select, err
 local getmetatable, setmetatable = debug.getmetatable, setmetatable
 local math_type, utf8_len, unpack, HUGE = math.type, utf8.len, table.unpack, math.huge
 local null, OBJECT, ARRAY, END = skep.null, skep.out_object, skep.out_array, skep.out_end
-local BATCH = skep.batch
+local BATCH, ask = skep.batch, skep.ask
 
 local is_array = {}
 skep.is_array = is_array
@@ -207,11 +207,11 @@ function skep.give(first)
   return unpack(tokens, first, last < n and last or n)
 end
 
--- Hands over the tokens of the last offer with `send(...)`, a batch at a time; returns the rest.
-function skep.give_all(send)
+-- Hands over the tokens of the last offer, a batch at a time; returns the rest.
+function skep.give_all()
   local first = 1
   while n - first >= BATCH do
-    send(skep.give(first))
+    ask("send", skep.give(first))
     first = first + BATCH
   end
   return skep.give(first)
