@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from skep.core import events as ev
 from skep.core import question_folds, session_folds
+from skep.core.budget import Account, note_artifact
 from skep.core.outputs import ContentRef, Final
 from skep.core.question_events import QuestionKind
 from skep.core.questions import QuestionState
@@ -56,6 +57,8 @@ class RunState(Struct, kw_only=True):
     asking: dict[str, int] = field(default_factory=dict)
     """How many questions each task that waits for an answer has open."""
     resources: dict[str, ContentRef] = field(default_factory=dict)
+    account: Account | None = None
+    """What its attempts have reserved and spent, if they have a budget."""
 
 
 class EngineState(Struct, kw_only=True):
@@ -268,6 +271,10 @@ def _worker_output(state: EngineState, e: ev.WorkerOutput) -> None:
     task.outputs += 1
     if type(e.event) is Final:
         task.final = e.event
+        return
+    run = state.runs.get(task.run_id) if task.run_id else None
+    if run is not None:
+        run.account = note_artifact(run.account, e)
 
 
 def _task_checkpoint(state: EngineState, e: ev.TaskCheckpoint) -> None:

@@ -18,7 +18,14 @@ from skep.core.question_events import CloseReason
 from skep.core.retry import RetryPolicy
 from skep.core.state import EngineState
 from skep.core.tasks import SETTLED, TaskState, Verdict, check_transition
-from skep.errors import AttemptEnded, InvalidTransition, LimitExceeded, SpawnDepthExceeded, TaskNotFound
+from skep.errors import (
+    AttemptEnded,
+    BudgetExhausted,
+    InvalidTransition,
+    LimitExceeded,
+    SpawnDepthExceeded,
+    TaskNotFound,
+)
 from skep.limits import DEFAULT_LIMITS, Limits
 
 OnInterrupt = Literal["retry", "fail"]
@@ -145,11 +152,17 @@ def record_output(
         AttemptEnded: the task has settled, or this attempt is not its live one (R-once).
         LimitExceeded: `output_tail`.
     """
-    check_live(task, attempt)
+    if by is None or type(output) is Final or not _still_runs(task, attempt):
+        check_live(task, attempt)
     assert task is not None  # noqa: S101 - check_live
     if task.outputs >= limits.output_tail:
         raise LimitExceeded("output_tail", limits.output_tail, where=f"task {task.id} attempt {attempt}")
     return ev.WorkerOutput(at=at, task_id=task.id, attempt=attempt, event=output, by=by, request=request)
+
+
+def _still_runs(task: TaskState | None, attempt: int) -> bool:
+    """Also a worker whose task was cancelled: layers take note of its end."""
+    return task is not None and task.live and task.attempt == attempt
 
 
 def check_live(task: TaskState | None, attempt: int) -> None:
@@ -257,7 +270,8 @@ def _passed(task: TaskState, at: int) -> tuple[ev.Event, ...]:
 def _failed(task: TaskState, failure: Failure, at: int) -> tuple[ev.Event, ...]:
     if failure.reason == "cancelled":
         return (ev.TaskCancelled(at=at, task_id=task.id), _completed(task, at, failure))
-    if failure.reason in task.retry.on and task.failures + 1 < task.retry.max_attempts:
+    may = failure.reason in task.retry.on and failure.code != BudgetExhausted.code
+    if may and task.failures + 1 < task.retry.max_attempts:
         return (_completed(task, at, failure, at + task.retry.backoff.delay_ms(task.failures + 1)),)
     return (_completed(task, at, failure), _settled(task, at, failure))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skep.layers import (
     audit,
+    budget,
     concurrency,
     input_inject,
     long_hold,
@@ -29,4 +30,5 @@ def standard_layers() -> LayerRegistry:
         .with_hint(input_inject.HINT, input_inject.build)
         .with_hint(concurrency.HINT, concurrency.Concurrency().factory)
         .with_hint(rate_limit.HINT, rate_limit.RateLimit().factory)
+        .with_hint(budget.HINT, budget.Budget().factory)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from skep import values
 from skep.core.budget import Account, note_artifact
+from skep.core.events import WorkerOutput
 from skep.core.outputs import Artifact, Final, Inline, OutputEvent, inline
 from skep.errors import AttemptEnded, QuestionClosed, ResourceNotFound
 from skep.testing.workers.acts import FakeActs
@@ -166,7 +167,8 @@ class FakeAttempt:
     def _note(self, event: OutputEvent, by: str | None) -> None:
         if isinstance(event, Artifact):
             ledger, (task_id, attempt) = self.ledger, self.of
-            ledger.account = note_artifact(ledger.account, task_id, attempt, ledger.now_ms(), event, by)
+            output = WorkerOutput(at=ledger.now_ms(), task_id=task_id, attempt=attempt, event=event, by=by)
+            ledger.account = note_artifact(ledger.account, output)
 
 
 def make_ctx(given: Any = None, *, channel: FakeAttempt | None = None, **fields: Any) -> Ctx:
