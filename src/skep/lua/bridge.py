@@ -126,9 +126,7 @@ class Bridge:
         function = owner.functions.get(number) if owner is not None else None
         if function is None:
             return "error", "this host function belongs to a call that has ended"
-        result = flatten(
-            function(rebuild(tokens)), self.marks, self._limits.depth, "the host function's result"
-        )
+        result = self.flattener.flatten(function(rebuild(tokens)), "the host function's result")
         if len(result) < BATCH:
             return ("done", *result)
         self._leaving = (tuple(result[at : at + BATCH]) for at in range(0, len(result) + 1, BATCH))
