@@ -1,4 +1,4 @@
-"""Operator work: offered to a seat, claimed under a lease, completed by a handle, across restarts and processes."""
+"""Operator work: offered to a seat, claimed under a lease, completed by a handle."""
 
 from __future__ import annotations
 
@@ -7,75 +7,23 @@ import asyncio
 import pytest
 
 from engines import Agents, blueprint, step
+from operators import GIVEN, JUDGED, begin, kinds, offered, own_worker, seats, token, working
 from skep import Engine
 from skep.core.outputs import Progress, final
-from skep.core.questions import Answerer
 from skep.errors import (
     AttemptEnded,
     BadValue,
     BlueprintError,
-    InvalidTransition,
-    LimitExceeded,
     MayNotAnswer,
     QuestionClosed,
-    ResumeKeyNotFound,
-    RoleViolation,
     RunFailed,
-    ScopeViolation,
     TokenExpired,
     TokenNotFound,
-    TokenTaskMismatch,
     WorkHeld,
 )
 from skep.limits import Limits
 from skep.testing.aio import run
 from skep.testing.clock import FakeClock
-
-
-def seats(flow, *, name="red", layers=(), **agent):
-    """A Blueprint whose agent `judge` is the work of the seat `red`."""
-    return blueprint(
-        flow,
-        agents=[{"name": "judge", "kind": "operator", "spec": {"operator_ref": name}, **agent}],
-        operators=[{"name": "red"}, {"name": "blue"}],
-        spawner_hints={"layers": list(layers)},
-    )
-
-
-def own_worker(run_id):
-    """Somebody with every role who works for the run."""
-    return Answerer(principal="w", roles=frozenset({"worker", "senior"}), run_id=run_id)
-
-
-JUDGED = [step("judge", "$.text")]
-GIVEN = {"text": "hello"}
-
-
-def working(test, url="memory:", **options):
-    async def main():
-        async with Engine.open(url, **options) as engine:
-            Agents(engine)
-            return await test(engine)
-
-    return run(main())
-
-
-async def offered(engine, count=1, **how):
-    """The open items, once there are `count` of them."""
-    while len(found := await engine.list_work(**how)) < count:
-        await asyncio.sleep(0)
-    return found
-
-
-async def begin(engine, flow=JUDGED, given=None, **agent):
-    """A run whose first step is offered, and its item."""
-    handle = await engine.start(seats(flow, **agent), given or GIVEN)
-    [item] = await offered(engine)
-    return handle, item
-
-
-async def kinds(engine, run_id):
-    return [event["kind"] async for event in engine.run_events(run_id)]
 
 
 def test_an_item_is_listed_claimed_and_completed():
@@ -112,10 +60,6 @@ def test_an_item_is_listed_claimed_and_completed():
         ]
 
     working(test)
-
-
-async def token(engine, role="operator", *scopes, principal="anna"):
-    return (await engine.mint_token(principal, role, scopes=scopes or ["*"])).text
 
 
 def test_of_two_claims_at_once_one_wins():
@@ -322,19 +266,6 @@ def test_a_handle_is_good_while_the_deadline_stands_still():
     working(test, clock=clock)
 
 
-def test_who_asks_by_a_handle_may_not_answer_with_another_token():
-    async def test(engine):
-        _, item = await begin(engine)
-        claimed = await engine.claim(await token(engine), item.key)
-        key = await engine.ask(claimed.handle, item.key, "is it?")
-        with pytest.raises(MayNotAnswer, match="anna asked"):
-            await engine.resume(await token(engine, "senior"), key, "yes")
-        await engine.resume(await token(engine, "senior", principal="ben"), key, "yes")
-        assert await engine.await_resume(None, key) == "yes"
-
-    working(test)
-
-
 def test_an_item_may_be_taken_up_days_after_it_was_offered():
     clock = FakeClock()
 
@@ -423,72 +354,6 @@ def test_cancelling_while_it_is_held_closes_the_item(what):
     working(test)
 
 
-def test_who_may_claim():
-    async def test(engine):
-        handle, item = await begin(engine)
-        claim = engine.claim
-        with pytest.raises(ScopeViolation):
-            await claim(await token(engine, "operator", "seat:blue"), item.key)
-        with pytest.raises(ScopeViolation):
-            await claim(await token(engine, "operator", "run:run-other"), item.key)
-        with pytest.raises(ScopeViolation):
-            await claim(await token(engine, "operator", "verb:poll_task"), item.key)
-        for role in ("observer", "senior"):
-            with pytest.raises(RoleViolation):
-                await claim(await token(engine, role), item.key)
-        mine = await claim(await token(engine, "operator", "seat:red", "agent:judge"), item.key)
-        assert [seen.key for seen in await engine.list_work(await token(engine, "operator", "seat:red"))]
-        assert await engine.list_work(await token(engine, "operator", "seat:blue")) == []
-        assert await engine.list_work(await token(engine, "operator", "agent:echo")) == []
-        [seen] = await engine.list_work(mine.handle)
-        assert seen.key == item.key
-        with pytest.raises(MayNotAnswer):
-            await engine.takeover(mine.handle, item.key)
-        with pytest.raises(ResumeKeyNotFound):
-            await claim(None, "R-none")
-        with pytest.raises(LimitExceeded, match="max_work_lease"):
-            await engine.takeover(None, item.key, lease=1e9)
-        await engine.complete(mine.handle, item.key, 1)
-        assert (await handle.result())["out"] == 1
-
-    working(test)
-
-
-def test_a_handle_is_good_for_its_own_item_only_and_a_question_is_no_work():
-    flow = {
-        "kind": "parallel",
-        "branches": {
-            "a": step("judge", "$.text"),
-            "b": step("judge", "$.text"),
-            "c": {
-                "kind": "ask",
-                "question": {"op": "lit", "value": "?"},
-                "audience": "seat:red",
-                "out": {"op": "path", "at": "$.x"},
-            },
-        },
-        "join": "all",
-        "out": {"op": "path", "at": "$.all"},
-    }
-
-    async def test(engine):
-        await engine.start(seats(flow), GIVEN)
-        one, two = await offered(engine, 2)
-        claimed = await engine.claim(None, one.key)
-        await engine.claim(None, two.key)
-        for act in (
-            engine.complete(claimed.handle, two.key, 1),
-            engine.emit(claimed.handle, two.key, final(1)),
-        ):
-            with pytest.raises(TokenTaskMismatch):
-                await act
-        [question] = [found for found in await engine.list_questions() if found.what == "ask"]
-        with pytest.raises(BadValue, match="not a work item"):
-            await engine.claim(None, question.key)
-
-    working(test)
-
-
 def test_an_operator_ref_must_be_declared_and_nobody_need_be_there():
     """Rows 26 and 27 of the reference's table: 27 differs, a seat without anybody waits."""
 
@@ -531,219 +396,12 @@ def test_a_run_is_suspended_only_while_nothing_else_goes_on():
     run(main())
 
 
-def test_an_item_survives_a_close_and_its_handle_stays_good(tmp_path):
-    url, clock = f"sqlite:///{tmp_path}/s.db", FakeClock()
-
-    async def first(engine):
-        handle, item = await begin(engine)
-        return handle.id, await engine.claim(None, item.key, lease=10)
-
-    async def second(engine):
-        handle = await engine.resume_run(run_id)
-        [item] = await offered(engine)
-        assert (item.key, item.holder, item.generation) == (claimed.key, "owner", 1)
-        assert item.lease_until == clock.now_ms() + 300_000, "nobody could renew meanwhile"
-        await engine.complete(claimed.handle, claimed.key, "after all")
-        assert (await handle.result())["out"] == "after all"
-        said = await kinds(engine, run_id)
-        assert said.count("task_attempt_started") == said.count("question_asked") == 1
-        assert "task_attempt_interrupted" not in said
-
-    run_id, claimed = working(first, url, clock=clock)
-    clock.advance(3_600_000)
-    working(second, url, clock=clock, recover="none")
-
-
-def test_a_result_that_was_recorded_before_the_host_died_counts(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def first(engine):
-        handle, item = await begin(engine)
-        claimed = await engine.claim(None, item.key)
-        engine.drivers[handle.id].attempts.settle = lambda *_: None
-        await engine.complete(claimed.handle, item.key, "kept")
-        return handle.id
-
-    async def second(engine):
-        handle = await engine.resume_run(run_id)
-        assert (await handle.result())["out"] == "kept"
-        assert (await kinds(engine, run_id)).count("question_asked") == 1
-
-    run_id = working(first, url)
-    working(second, url, recover="none")
-
-
-def test_from_another_process_everything_goes_through_the_store(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def test(owner):
-        async with Engine.open(url, recover="none") as other:
-            handle, item = await begin(owner, [step("judge", "$.text"), step("judge", "$.text", "$.two")])
-            [seen] = await offered(other)
-            assert (seen.key, seen.payload, seen.seat) == (item.key, item.payload, "red")
-            anna, ben = await token(other), await token(other, principal="ben")
-            claimed = await other.claim(anna, item.key, lease=20)
-            assert claimed.payload == item.payload
-            assert (claimed.generation, claimed.attempt) == (1, 1)
-            [held] = await other.list_work()
-            assert (held.holder, held.generation) == ("anna", 1)
-            for refused in (
-                other.claim(ben, item.key),
-                other.renew(ben, item.key, 1),
-                other.renew(anna, item.key, 2),
-                other.resume(None, item.key, "x"),
-                owner.claim(None, item.key),
-            ):
-                with pytest.raises(WorkHeld):
-                    await refused
-            assert await other.renew(claimed.handle, item.key, 1, lease=400) > claimed.lease_until
-            await other.emit(claimed.handle, item.key, Progress("half"))
-            await other.release(anna, item.key, 1)
-            with pytest.raises(TokenNotFound):
-                await other.complete(claimed.handle, item.key, "gone")
-            again = await other.claim(anna, item.key)
-            taken = await other.takeover(ben, item.key)
-            assert (again.generation, taken.generation) == (2, 3)
-            with pytest.raises(TokenNotFound):
-                await other.complete(again.handle, item.key, "old")
-            assert (await other.complete(taken.handle, item.key, {"n": 1})).acted
-            with pytest.raises(TokenNotFound):
-                await other.complete(taken.handle, item.key, {"n": 2})
-            with pytest.raises(QuestionClosed):
-                await other.claim(anna, item.key)
-            [second] = await offered(other)
-            last = await other.claim(ben, second.key)
-            with pytest.raises(TokenTaskMismatch):
-                await other.complete(last.handle, item.key, 2)
-            await other.complete(last.handle, second.key, 2)
-            assert await handle.result() == {**GIVEN, "out": {"n": 1}, "two": 2}
-
-    working(test, url)
-
-
-def test_without_an_owner_a_result_waits_and_a_claim_is_refused(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def first(engine):
-        handle, item = await begin(engine)
-        return handle.id, await engine.claim(None, item.key)
-
-    async def second(engine):
-        with pytest.raises(InvalidTransition, match="skep resume"):
-            await engine.takeover(None, claimed.key)
-        with pytest.raises(InvalidTransition, match="no living process"):
-            await engine.renew(claimed.handle, claimed.key, 1)
-        assert not (await engine.complete(claimed.handle, claimed.key, "while away")).acted
-        handle = await engine.resume_run(run_id)
-        assert (await handle.result())["out"] == "while away"
-
-    run_id, claimed = working(first, url)
-    working(second, url, recover="none")
-
-
 def test_a_prompt_above_the_bound_of_questions_is_offered_all_the_same():
     async def test(engine):
         _, item = await begin(engine, given={"text": "x" * 2_000_000})
         assert len(item.payload["prompt"]) == 2_000_000
 
     working(test, limits=Limits(max_question_bytes=1_000))
-
-
-def test_a_revoked_token_ends_the_claims_that_were_made_with_it():
-    async def test(engine):
-        handle, item = await begin(engine)
-        anna = await engine.mint_token("anna", "operator")
-        narrower = await engine.attenuate(anna.text, scopes=["seat:red"])
-        other = await engine.mint_token("anna", "operator")
-        claimed = await engine.claim(narrower.text, item.key)
-        await engine.revoke(other.id)
-        await engine.emit(claimed.handle, item.key, Progress("still mine"))
-        await engine.revoke(anna.id)
-        with pytest.raises(TokenNotFound):
-            await engine.complete(claimed.handle, item.key, "no more")
-        [offered_again] = await engine.list_work()
-        assert (offered_again.holder, offered_again.generation) == (None, 1)
-        [released] = [e async for e in engine.run_events(handle.id) if e["kind"] == "work_released"]
-        assert released["reason"] == "revoked"
-        assert not engine.ledger.state.handles
-
-    working(test)
-
-
-@pytest.mark.parametrize("when", ["here", "elsewhere", "away"])
-def test_a_revocation_elsewhere_or_while_nobody_ran_it_ends_the_claim_too(tmp_path, when):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def first(engine):
-        async with Engine.open(url, recover="none") as other:
-            maker = {"here": engine, "elsewhere": other, "away": engine}[when]
-            handle, item = await begin(engine)
-            anna = await maker.mint_token("anna", "operator")
-            claimed = await maker.claim(anna.text, item.key)
-            if when != "away":
-                await maker.revoke(anna.id)
-                while (await engine.list_work())[0].holder is not None:
-                    await asyncio.sleep(0.01)
-        return handle.id, anna.id, claimed
-
-    async def second(engine):
-        if when == "away":
-            await engine.revoke(anna)
-        handle = await engine.resume_run(run_id)
-        while (await engine.list_work())[0].holder is not None:
-            await asyncio.sleep(0.01)
-        with pytest.raises(TokenNotFound):
-            await engine.complete(claimed.handle, claimed.key, "no more")
-        assert await handle.until_suspended()
-
-    run_id, anna, claimed = working(first, url)
-    working(second, url, recover="none")
-
-
-@pytest.mark.parametrize("who", ["the owner", "another process"])
-def test_a_revocation_while_an_item_is_being_claimed_is_not_missed(tmp_path, monkeypatch, who):
-    url, home = f"sqlite:///{tmp_path}/s.db", tmp_path / "home"
-
-    async def not_in_time(_nonce):
-        """The claim has got past the check of the token."""
-
-    async def test(engine):
-        async with Engine.open(url, home=home, recover="none") as other:
-            _, item = await begin(engine)
-            claiming, maker = (engine, other) if who == "the owner" else (other, engine)
-            anna = await maker.mint_token("anna", "operator")
-            await claiming.dispatcher.tokens.known(anna.text)
-            monkeypatch.setattr(claiming.dispatcher.tokens.logs, "learn", not_in_time)
-            await maker.revoke(anna.id)
-            engine.launchers._after = (await engine.journal.list_entries("revoked"))[-1].position
-            claimed = await claiming.claim(anna.text, item.key)
-            held = engine.ledger.state.questions[item.key]
-            while held.claim is not None:
-                await asyncio.sleep(0)
-            with pytest.raises(TokenNotFound):
-                await engine.emit(claimed.handle, item.key, Progress("mine"))
-
-    working(test, url, home=home)
-
-
-def test_no_handle_is_ever_kept(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def test(engine):
-        async with Engine.open(url, recover="none") as other:
-            handle, item = await begin(engine)
-            mine = await engine.claim(None, item.key)
-            theirs = await other.takeover(None, item.key)
-            await other.emit(theirs.handle, item.key, Progress("half"))
-            await other.complete(theirs.handle, item.key, 1)
-            await handle.result()
-            shown = [event async for event in engine.run_events(handle.id)]
-            kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
-            for secret in (mine.handle, theirs.handle):
-                assert secret.encode() not in kept
-                assert secret.removeprefix("wh-") not in str(shown)
-
-    working(test, url)
 
 
 def test_a_verdict_from_above_closes_the_item():
@@ -757,36 +415,3 @@ def test_a_verdict_from_above_closes_the_item():
         assert await engine.list_work() == []
 
     working(test)
-
-
-def test_a_handle_fetches_what_was_offered_and_an_untrusted_blueprint_may_name_a_seat():
-    async def test(engine):
-        document = seats(JUDGED, profile={"system_prompt": "Judge."})
-        handle = await engine.start(document, GIVEN, trusted=False)
-        [item] = await offered(engine)
-        claimed = await engine.claim(None, item.key)
-        fetched = await engine.fetch_worker_payload(claimed.handle, item.task_id)
-        assert (fetched.prompt, fetched.system, fetched.agent) == ("hello", "Judge.", "judge")
-        await engine.post_result(claimed.handle, item.task_id, "by the published verb")
-        assert (await handle.result())["out"] == "by the published verb"
-        assert await engine.list_work() == []
-
-    working(test)
-
-
-def test_layers_act_around_an_operator_once_also_after_a_restart(tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db"
-
-    async def first(engine):
-        handle = await engine.start(seats(JUDGED, layers=["audit"]), GIVEN)
-        [item] = await offered(engine)
-        return handle.id, await engine.claim(None, item.key)
-
-    async def second(engine):
-        handle = await engine.resume_run(run_id)
-        await offered(engine)
-        await engine.complete(claimed.handle, claimed.key, "done")
-        assert (await handle.result())["out"] == "done"
-
-    run_id, claimed = working(first, url)
-    working(second, url, recover="none")
