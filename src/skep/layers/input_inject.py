@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from skep import values
-from skep.errors import LimitExceeded, SkepError, SpawnError
+from skep.errors import LimitExceeded, SkepError, SpawnError, WorkerCancelled
 from skep.flow.catalog import HintInfo
 from skep.layers.base import Around
 from skep.layers.heed import heeding
@@ -62,7 +62,7 @@ class _Injecting(Around):
             return await self.inner.spawn(ctx)
         try:
             found = await heeding(ctx.cancel_token, self._recall(ctx, references))
-        except LimitExceeded:
+        except (LimitExceeded, WorkerCancelled):
             raise
         except SkepError as error:
             raise SpawnError(f"layer {InputInject.name}: {error.what}", fix=error.fix) from error

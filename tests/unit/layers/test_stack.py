@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from skep.core.outputs import final
-from skep.errors import RejectedByMiddleware, WorkerCancelled, WorkerFailed
+from skep.errors import RejectedByMiddleware, SpawnError, WorkerCancelled, WorkerFailed
 from skep.layers.audit import Audit
 from skep.layers.base import Around
 from skep.layers.project_name_alias import ProjectNameAlias
@@ -146,3 +146,12 @@ async def test_project_name_alias_goes_inward_beside_what_is_there():
     await perform(Stack(base).layer(ProjectNameAlias("hive")), meta=meta)
     assert base.seen[0].meta == {"input_refs": [1], "project_name_alias": "hive"}
     assert meta == {"input_refs": [1]}
+
+
+@in_loop
+async def test_a_resolver_that_fails_says_who_it_is():
+    def resolve(agent, ctx):
+        raise KeyError(agent)
+
+    with pytest.raises(SpawnError, match="layer resolver: KeyError: 'tester'"):
+        await perform(Stack(Base()).layer(Resolver(resolve)))

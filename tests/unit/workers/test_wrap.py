@@ -156,6 +156,82 @@ async def test_cancelling_the_joiner_in_a_post_still_runs_the_outer_ones():
     assert notes == [("outer", "cancelled in layer slow")]
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_post_that_waits_is_interrupted_when_the_attempt_is_to_end(joined):
+    @in_loop
+    async def check():
+        base, notes, started = Base(), [], asyncio.Event()
+
+        async def slow(outcome):
+            started.set()
+            await asyncio.Event().wait()
+            return outcome
+
+        worker = wrap_join(wrap_join(base.worker, slow, name="slow"), noting(notes, "outer"), name="outer")
+
+        async def join():
+            with pytest.raises(WorkerCancelled, match="cancelled in layer slow"):
+                await worker.join()
+            await asyncio.sleep(0)  # nothing is left of the interruption
+            return asyncio.current_task().cancelling()
+
+        joining = asyncio.ensure_future(join()) if joined else None
+        await turns()
+        base.completion.resolve()
+        await started.wait()
+        base.worker.cancel_token.cancel("run cancelled")
+        await turns()
+        assert notes == [("outer", "cancelled in layer slow")]
+        assert (await (joining or asyncio.ensure_future(join()))) == 0
+
+    check()
+
+
+@in_loop
+async def test_a_cancel_before_the_end_leaves_the_posts_their_time():
+    base, notes = Base(), []
+
+    async def slow(outcome):
+        await turns()
+        notes.append(str(outcome))
+        return outcome
+
+    worker = wrap_join(base.worker, slow)
+    base.worker.cancel_token.cancel("stop")
+    base.completion.resolve(WorkerCancelled("stop"))
+    with pytest.raises(WorkerCancelled, match="stop"):
+        await worker.join()
+    assert notes == ["stop"]
+
+
+@in_loop
+async def test_an_interruption_that_a_post_does_not_feel_hits_nobody_else():
+    for swallows in (True, False):
+        base, notes, gate = Base(), [], asyncio.Event()
+
+        async def deaf(outcome, swallows=swallows, gate=gate):
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                if not swallows:
+                    raise
+            return outcome
+
+        async def outer(outcome, notes=notes):
+            await asyncio.sleep(0)
+            notes.append(outcome and str(outcome))
+            return outcome
+
+        worker = wrap_join(wrap_join(base.worker, deaf, name="deaf"), outer)
+        base.completion.resolve()
+        joining = asyncio.ensure_future(worker.join())
+        await turns()
+        gate.set()  # it has what it waited for, and is told to end before its turn comes
+        base.worker.cancel_token.cancel()
+        await asyncio.wait({joining})
+        assert notes == ([None] if swallows else ["cancelled in layer deaf"])
+
+
 @in_loop
 async def test_cancelling_the_joiner_leaves_the_worker_and_its_posts_to_come():
     base, notes = Base(), []

@@ -71,6 +71,11 @@ class Invocation:
         return self._ctx.system
 
     @property
+    def meta(self) -> dict[str, Any]:
+        """What layers hand inward, such as `project_name_alias`."""
+        return self._ctx.meta
+
+    @property
     def input(self) -> Any:
         """The step's input as a JSON value; a copy, yours to change."""
         return self._ctx.input
