@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from terminals import Terminal
+
 PATIENCE = 60
 
 
@@ -185,3 +187,17 @@ def skep(tmp_path):
     )
     yield program
     program.end()
+
+
+@pytest.fixture
+def terminal(skep):
+    """Starts the program on terminals, and ends it there."""
+    opened: list[Terminal] = []
+
+    def start(*words: str, **env: str) -> Terminal:
+        opened.append(Terminal(skep, *words, **env))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.kill()

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from terminals import CTRL_C, CTRL_D, PROMPT, Terminal
+from terminals import CTRL_C, CTRL_D, PROMPT
 
 ASK = """
 id: ship
@@ -64,19 +64,6 @@ def skep(skep):
     }.items():
         skep.write(f"{name}.yaml", text)
     return skep
-
-
-@pytest.fixture
-def terminal(skep):
-    opened = []
-
-    def start(*words, **env):
-        opened.append(Terminal(skep, *words, **env))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.kill()
 
 
 def test_it_shows_the_question_and_asks_again_when_the_answer_is_refused(skep, terminal):

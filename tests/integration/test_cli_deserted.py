@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from terminals import CTRL_C, PROMPT, Terminal
+from terminals import CTRL_C, PROMPT
 
 ALONE = """
 id: alone
@@ -19,19 +19,6 @@ flow:
 def skep(skep):
     skep.write("alone.yaml", ALONE)
     return skep
-
-
-@pytest.fixture
-def terminal(skep):
-    opened = []
-
-    def start(*words, **env):
-        opened.append(Terminal(skep, *words, **env))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.kill()
 
 
 @pytest.fixture

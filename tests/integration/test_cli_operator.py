@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from terminals import CTRL_C, CTRL_D, PROMPT, Terminal
+from terminals import CTRL_C, CTRL_D, PROMPT
 
 WORK = """
 id: work
@@ -37,19 +37,6 @@ def skep(skep):
     skep.write("work.yaml", WORK)
     skep.write("alone.yaml", ALONE)
     return skep
-
-
-@pytest.fixture
-def terminal(skep):
-    opened = []
-
-    def start(*words, **env):
-        opened.append(Terminal(skep, *words, **env))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.kill()
 
 
 @pytest.fixture
