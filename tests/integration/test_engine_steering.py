@@ -96,13 +96,15 @@ def test_retries_and_children_wait_for_the_end_of_a_pause():
             await asyncio.sleep(0)
         await engine.pause_loop(senior, handle.id)
         agents.release.set()
+        suspended = asyncio.ensure_future(handle.until_suspended())
         clock.advance(60_000)
         for _ in range(50):
             await asyncio.sleep(0)
         assert sum(agents.calls.values()) == 1
-        assert not handle._driver.is_suspended
+        assert not suspended.done(), "what a pause holds back waits for nobody outside"
         await engine.resume_loop(senior, handle.id)
         assert (await handle.wait()).status == "done"
+        assert not await suspended
         assert sum(agents.calls.values()) == 3
 
     steering(test, clock=clock)

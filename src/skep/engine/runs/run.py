@@ -264,11 +264,6 @@ class RunDriver:
             self.attempts.next_attempt(task, self.plan.route(task.agent), want.data)
             self.attempts.launch()
 
-    @property
-    def is_suspended(self) -> bool:
-        """Whether all that is left of the run waits for somebody outside."""
-        return self._suspended
-
     async def until_suspended(self) -> None:
         """Return when all that is left waits for somebody outside, or the run has ended."""
         await self.ledger.waiters.until(self.log, lambda: self._suspended or self.finished.done())
