@@ -22,7 +22,7 @@ from skep.testing.workers import FakeAttempt, make_ctx
 from skep.values import decode
 from skep.workers.process.template import TemplateSpawner
 
-SHOW = "import json, sys, os; print(json.dumps([sys.argv[1:], sys.stdin.read()]))"
+SHOW = "import json, sys; print(json.dumps([sys.argv[1:], sys.stdin.buffer.read().decode()]))"
 
 
 def show(*args, **fields):
@@ -200,7 +200,7 @@ hostile = st.text(
 @given(hostile, hostile)
 def test_filled_text_is_never_looked_at_again(prompt, system):
     got = run(value(show("{prompt}", "x{system}y", stdin="{prompt}"), prompt, system=system))
-    assert got == [[prompt, f"x{system}y"], prompt.replace("\r\n", "\n").replace("\r", "\n")]
+    assert got == [[prompt, f"x{system}y"], prompt]
 
 
 @pytest.mark.parametrize("name", ["system", "system_file", "model", "tools_csv", "work_dir"])
