@@ -61,15 +61,17 @@ class Child:
             child = cls(start(program), limits, bounds)
         except OSError as error:
             raise LuaProcessFailed(f"no process for untrusted scripts can be started: {error}") from error
+        ready = False
         try:
             async with asyncio.timeout(bounds.start):
                 await child._ready
+            ready = True
         except TimeoutError:
-            child.kill()
             raise LuaProcessFailed(f"a script's process was not ready within {bounds.start:g} s") from None
-        except BaseException:
-            child.kill()
-            raise
+        finally:
+            if not ready:
+                child.kill()
+                await child.gone
         return child
 
     @property
