@@ -451,3 +451,17 @@ def test_an_answer_is_held_to_its_schema_however_little_is_stored_inline():
         assert await handle.result() == {"out": 3}
 
     asking(test, limits=Limits(inline_value_bytes=4))
+
+
+def test_a_flow_asks_nothing_larger_than_a_worker_may():
+    async def test(engine, _):
+        node = {**ask("?"), "question": path("$.text")}
+        handle = await engine.start(blueprint(node), {"text": "x" * 2_000})
+        with pytest.raises(RunFailed, match="max_question_bytes"):
+            await handle.result()
+        handle = await engine.start(blueprint(node), {"text": "x" * 500})
+        [key] = await open_keys(engine)
+        await engine.resume(None, key, 1)
+        await handle.result()
+
+    asking(test, limits=Limits(max_question_bytes=1_024))

@@ -37,8 +37,10 @@ class AskOp(Op):
         check_size(question, run.limits)
         ask = self.ask
         data = values.canonical([ask.audience, question, ask.schema])
-        if len(data) > run.limits.max_value_bytes:
-            raise LimitExceeded("max_value_bytes", run.limits.max_value_bytes, fix="ask less, or name a file")
+        if len(data) > run.limits.max_question_bytes:
+            raise LimitExceeded(
+                "max_question_bytes", run.limits.max_question_bytes, fix="ask less, or name a file"
+            )
         run.await_outside(
             lane,
             self,
