@@ -18,7 +18,7 @@ from skep.lua.runner import Script
 from skep.testing.aio import run
 
 LIMITS = Limits(memory=8 * 2**20, wall=0.3, output=64 * 1024)
-SECRET = "canary-7f3a91"
+CANARY = "canary-7f3a91"
 
 Use = Callable[[ChildRunner], Awaitable[object]]
 
@@ -126,8 +126,8 @@ REACHES = [
 @pytest.mark.parametrize("reach", REACHES)
 def test_lua_reaches_neither_files_nor_environment_nor_python(reach, tmp_path, monkeypatch):
     canary = tmp_path / "canary"
-    canary.write_text(SECRET)
-    monkeypatch.setenv("SKEP_CANARY", SECRET)
+    canary.write_text(CANARY)
+    monkeypatch.setenv("SKEP_CANARY", CANARY)
 
     async def use(runner: ChildRunner):
         look = (
@@ -137,14 +137,14 @@ def test_lua_reaches_neither_files_nor_environment_nor_python(reach, tmp_path, m
 
     found = using(use)
     assert found in (None, False), found
-    assert canary.read_text() == SECRET
+    assert canary.read_text() == CANARY
 
 
 def test_nothing_of_a_call_is_left_for_the_next():
     leaving = "secret = x; string.upper = nil; getmetatable = nil; math.pi = 3; table.insert(_G, x); _ENV.print = nil"
 
     async def use(runner: ChildRunner):
-        await runner.run(Script(leaving), {"x": SECRET})
+        await runner.run(Script(leaving), {"x": CANARY})
         look = (
             "return {secret == nil, string.upper ~= nil, getmetatable ~= nil, math.pi > 3, #_G, print ~= nil}"
         )
@@ -157,7 +157,7 @@ def test_two_principals_never_meet_in_a_process():
     async def use():
         pool = ChildPool(LIMITS, max_size=1)
         try:
-            await ChildRunner(pool, "one").run(Script("secret = x"), {"x": SECRET})
+            await ChildRunner(pool, "one").run(Script("secret = x"), {"x": CANARY})
             (first,) = pool._idle
             found = await ChildRunner(pool, "other").run(Script("return secret"), {})
             (second,) = pool._idle
@@ -188,29 +188,29 @@ def test_python_itself_reaches_nothing_from_the_hardened_process():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="/proc is not there to look")
 def test_a_process_has_two_descriptors_an_empty_environment_and_every_wall(monkeypatch):
-    monkeypatch.setenv("SKEP_CANARY", SECRET)
+    monkeypatch.setenv("SKEP_CANARY", CANARY)
     inherited = os.open("/etc/passwd", os.O_RDONLY)
     os.set_inheritable(inherited, True)
 
     async def use(runner: ChildRunner):
         await runner.run(Script("return 1"), {})
         (child,) = runner._pool._idle
-        place = f"/proc/{child.pid}"
-        return (
-            sorted(os.listdir(f"{place}/fd")),
-            Path(f"{place}/environ").read_bytes(),
-            os.readlink(f"{place}/cwd"),
-            child.walls,
-        )
+        return seen(child.pid), child.walls
 
     try:
-        descriptors, environment, folder, walls = using(use)
+        (descriptors, environment, folder), walls = using(use)
     finally:
         os.close(inherited)
     assert descriptors == ["0", "1"]
     assert environment == b""
     assert folder == "/"
     assert walls == [name for name, wall in hardening().items() if wall is not None]
+
+
+def seen(pid: int) -> tuple[list[str], bytes, str]:
+    place = Path(f"/proc/{pid}")
+    descriptors = sorted(entry.name for entry in (place / "fd").iterdir())
+    return descriptors, (place / "environ").read_bytes(), str((place / "cwd").readlink())
 
 
 # -- beside it -----------------------------------------------------------------------------------
