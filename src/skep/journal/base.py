@@ -73,7 +73,7 @@ class Entry(Struct, frozen=True):
     position: int
 
 
-class StreamItem(Struct, frozen=True):
+class StreamItem(Struct, frozen=True, gc=False):
     """One partial or progress output: numbered per attempt, anchored to the log version it followed."""
 
     task_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import repeat
 
 from skep.journal.base import StreamItem
 from skep.limits import Limits
@@ -24,9 +25,8 @@ class StreamQueue:
         """Add items; whether the queue was empty, so that the writer must be woken."""
         with self._lock:
             was_empty = not self._items
-            for item in items:
-                self._items.append((log, item))
-                self._bytes += len(item.data)
+            self._items.extend(zip(repeat(log), items, strict=False))
+            self._bytes += sum(len(item.data) for item in items)
             while (
                 len(self._items) > self._limits.stream_backlog
                 or self._bytes > self._limits.stream_backlog_bytes

@@ -13,7 +13,6 @@ from skep.core import events as ev
 from skep.core import transitions
 from skep.core.budget import Account
 from skep.core.outputs import (
-    MAX_PARTIAL,
     Artifact,
     ContentRef,
     FileRef,
@@ -27,6 +26,7 @@ from skep.engine.acts.own import OwnActs
 from skep.engine.attempts.file_refs import take_in
 from skep.engine.attempts.output_types import check_output
 from skep.engine.attempts.set_aside import recall, reference_to, stage
+from skep.engine.attempts.streamed_lines import encoded_lines
 from skep.engine.questions.asks import Asks, read_ask
 from skep.engine.questions.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
@@ -272,28 +272,30 @@ class Channel:
         ledger = self._dispatcher.ledger
         now = ledger.now()
         recorded: list[ev.WorkerOutput] = []
-        streamed: list[OutputEvent] = []
+        streamed: list[Progress | Partial] = []
         for event in events:
-            check_output(event)
-            if type(event) is Final or type(event) is Artifact:
-                if type(event) is Artifact:
-                    values.check_text(event.name, "artifact name")
-                content = self._taken_in(event.content, remembered=type(event) is Final)
-                output = msgspec.structs.replace(event, content=content)
-                recorded.append(
-                    transitions.record_output(
-                        task, self._attempt, output, now, by=by, request=request, limits=ledger.limits
-                    )
-                )
-            else:
-                transitions.check_live(task, self._attempt)
+            if isinstance(event, (Progress, Partial)):
                 streamed.append(event)
+                continue
+            check_output(event)
+            if type(event) is Artifact:
+                values.check_text(event.name, "artifact name")
+            content = self._taken_in(event.content, remembered=type(event) is Final)
+            output = msgspec.structs.replace(event, content=content)
+            recorded.append(
+                transitions.record_output(
+                    task, self._attempt, output, now, by=by, request=request, limits=ledger.limits
+                )
+            )
+        lines = encoded_lines(streamed)
+        if lines:
+            transitions.check_live(task, self._attempt)
         if recorded and task.work is not None and not joined:
             self._record_of_work(recorded, by, request)
         elif recorded:
             ledger.commit(task.log, recorded)
-        if streamed:
-            self._stream(streamed, now)
+        if lines:
+            self._stream(lines, now)
 
     def _record_of_work(self, outputs: list[ev.WorkerOutput], by: str | None, request: str | None) -> None:
         """Outputs of an offered attempt: its first accepted final is its join (R-once)."""
@@ -325,23 +327,14 @@ class Channel:
         data = take_in(content, self._folders, ledger.limits)
         return msgspec.structs.replace(content, sha256=ledger.journal.stage_blob(data, log=task.log))
 
-    def _stream(self, events: Sequence[OutputEvent], now: int) -> None:
-        task = self._task
+    def _stream(self, lines: list[bytes], now: int) -> None:
+        task, attempt = self._task, self._attempt
         version = self._dispatcher.ledger.version(task.log)
-        items: list[StreamItem] = []
-        for event in events:
-            self._streamed += 1
-            data = msgspec.json.encode(_clean(event))
-            items.append(StreamItem(task.id, self._attempt, self._streamed, version, now, data))
+        first = self._streamed + 1
+        self._streamed += len(lines)
+        items = [
+            StreamItem(task.id, attempt, number, version, now, line)
+            for number, line in enumerate(lines, first)
+        ]
         self._dispatcher.ledger.journal.stream(task.log, items)
         self._dispatcher.subscriptions.streamed(task.log, items)
-
-
-def _clean(event: OutputEvent) -> OutputEvent:
-    """Streamed text is shown, never used: it is mended rather than refused."""
-    if isinstance(event, Progress):
-        note = values.clean_text(event.note) if event.note is not None else None
-        return Progress(values.clean_text(event.stage), note)
-    if isinstance(event, Partial):
-        return Partial(values.clean_text(event.chunk, MAX_PARTIAL))
-    return event

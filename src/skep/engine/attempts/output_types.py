@@ -31,6 +31,8 @@ def check_output(event: Any) -> None:
     Raises:
         BadValue: one is not, or `event` is no output event.
     """
+    if type(event) is Progress and type(event.stage) is str and type(event.note) in _OPTIONAL_TEXT:
+        return  # the one of which there are many
     if type(event) in _CONTENT or type(event) not in _FIELDS:
         raise BadValue(f"{type(event).__name__} is not an output event", fix="see skep.core.outputs")
     _check_fields(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from skep.journal.base import StreamItem
 from skep.limits import Limits
@@ -25,15 +25,13 @@ class MemoryStreams:
         """Add items; `log` counts as the least quiet from now on."""
         kept = self._logs.pop(log, None) or deque()
         self._logs[log] = kept
-        for item in items:
-            kept.append(item)
-            self._bytes += _size(item)
-            if len(kept) > self._limits.stream_items:
-                self._prune(kept)
+        kept.extend(items)
+        self._bytes += _size(items)
+        self._prune(kept, len(kept) - self._limits.stream_items)
         while self._bytes > self._limits.memory_stream_bytes:
             name, quiet = next(iter(self._logs.items()))
             if quiet:
-                self._prune(quiet)
+                self._prune(quiet, 1)
             if not quiet:
                 del self._logs[name]
 
@@ -43,12 +41,13 @@ class MemoryStreams:
 
     def drop(self, log: str) -> None:
         """Forget a log."""
-        self._bytes -= sum(_size(item) for item in self._logs.pop(log, ()))
+        self._bytes -= _size(self._logs.pop(log, ()))
 
-    def _prune(self, kept: deque[StreamItem]) -> None:
-        self._bytes -= _size(kept.popleft())
-        self.pruned += 1
+    def _prune(self, kept: deque[StreamItem], count: int) -> None:
+        gone = [kept.popleft() for _ in range(count)]
+        self._bytes -= _size(gone)
+        self.pruned += len(gone)
 
 
-def _size(item: StreamItem) -> int:
-    return len(item.data) + ITEM_BYTES
+def _size(items: Collection[StreamItem]) -> int:
+    return sum([len(item.data) for item in items]) + ITEM_BYTES * len(items)
