@@ -11,11 +11,12 @@ from typing import Any
 from skep.errors import LimitExceeded, LuaError, SkepError
 from skep.lua.binding import LuaMemoryError, LupaError
 from skep.lua.bridge import Bridge
-from skep.lua.convert import BATCH, rebuild
+from skep.lua.convert import BATCH, rebuild, utf8
 from skep.lua.failures import ended, refused, script_error
 from skep.lua.limits import Limits
 from skep.lua.runner import HostFunction, Script
 from skep.lua.runtime import boot, new_runtime
+from skep.values import check_text
 from skep.workers.cancel import CancelToken
 
 _NO_MEMORY = "not enough memory"
@@ -48,9 +49,10 @@ class Calls:
         self.runtime.set_max_memory(limit)
 
     def close(self) -> None:
+        """Drop the state; one that a thread is in goes when the thread comes out."""
         self.usable = False
         if not self._busy:
-            del self.act, self.runtime
+            self.act = self.runtime = None
 
     def number(self) -> int:
         """A fresh number, for what Lua and Python both know."""
@@ -82,8 +84,8 @@ class Calls:
         if number is not None:
             self._chunks.move_to_end(script)
             return number
-        size = len(script.source.encode("utf-8", "surrogatepass"))
-        if size > self.limits.source:
+        check_text(script.name, "script name")
+        if len(utf8(script.source, script.name)) > self.limits.source:
             raise LimitExceeded("source", self.limits.source, where=script.name)
         number = self.number()
         failure = self._call("compile", number, script.source, script.name)
@@ -166,7 +168,7 @@ class Calls:
         while len(gathered) < count:
             if time.monotonic() > self._bridge.deadline:
                 raise self._ending(script, "limit", "wall")
-            gathered += self.act("give", len(gathered) + 1)
+            gathered += self.act("give_more", len(gathered) + 1)[1:]
         return rebuild(gathered)
 
     def _ending(self, script: Script, state: str, what: str, more: str = "") -> SkepError:

@@ -33,6 +33,9 @@ from skep.values import type_of
 BATCH = 2_000
 """Tokens of one crossing."""
 
+_SURROGATE = "text holds a lone surrogate, which UTF-8 cannot carry"
+_REPLACE = "remove it, as text.encode('utf-8', 'replace').decode() does"
+
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
@@ -126,11 +129,20 @@ def _text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Refused(
-            "text holds a lone surrogate, which UTF-8 cannot carry",
-            "remove it, as text.encode('utf-8', 'replace').decode() does",
-        ) from None
+        raise _Refused(_SURROGATE, _REPLACE) from None
     return text
+
+
+def utf8(text: str, where: str) -> bytes:
+    """The bytes of a text that goes to Lua.
+
+    Raises:
+        ConversionError: it holds a lone surrogate.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConversionError(_SURROGATE, where=where, fix=_REPLACE) from None
 
 
 def rebuild(tokens: Iterable[Any]) -> Any:

@@ -70,10 +70,12 @@ class LuaCoroutine:
 
     def drop(self) -> None:
         """Forget a script that waits; its variables with `<close>` are not closed."""
-        if not self.ended:
+        if self.ended:
+            return
+        self._end()
+        if self._calls.usable:
             with self._calls.using():
                 self._calls.act("drop", self._number)
-                self._end()
 
     def _go(self, act: str, cancel: CancelToken | None, *chunk: int) -> Yielded | Returned:
         done = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -69,7 +70,10 @@ class Roots:
 def _read_regular(file: Path, size: int) -> bytes:
     # Opened without following a link that came after resolving, and without waiting for a pipe's other end.
     handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as opened:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(None, "not a regular file")
-        return opened.read(size)
+            raise OSError(errno.EINVAL, "not a regular file")
+        with os.fdopen(handle, "rb", closefd=False) as opened:
+            return opened.read(size)
+    finally:
+        os.close(handle)

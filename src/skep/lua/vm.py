@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from skep.errors import LuaError
 from skep.lua.calls import Calls
+from skep.lua.convert import utf8
 from skep.lua.coroutine import LuaCoroutine, Returned, Yielded
 from skep.lua.limits import DEFAULT_LIMITS, Limits
 from skep.lua.modules import Find, Roots
@@ -73,6 +74,7 @@ class LuaVM:
 
         A script passes one value and gets one; what `function` raises is a string error in Lua.
         """
+        utf8(name, "host function")
         with self._calls.using():
             self._calls.act("define", self._calls.register(function), *name.split("."))
 

@@ -22,7 +22,7 @@ CONSTANTS = {
 
 ACTS = (
     "take",
-    "give",
+    "give_more",
     "compile",
     "forget",
     "bind",

@@ -207,6 +207,11 @@ function skep.give(first)
   return unpack(tokens, first, last < n and last or n)
 end
 
+-- The same for Python: never a single value, which it would get bare.
+function skep.give_more(first)
+  return true, skep.give(first)
+end
+
 -- Hands over the tokens of the last offer, a batch at a time; returns the rest.
 function skep.give_all()
   local first = 1
