@@ -257,6 +257,28 @@ def test_of_two_results_that_are_left_for_an_item_one_is_acknowledged(url, optio
     run(main())
 
 
+@pytest.mark.parametrize("of", ["x", [], None, 1, {}, {"handle": []}])
+def test_a_message_that_makes_no_sense_holds_no_other_up(url, options, of):
+    async def main():
+        async with Engine.open(url, **options) as owner, Engine.open(url, **options) as other:
+            handle, claim = await claimed(owner, other)
+            body = {
+                "kind": "renew",
+                "key": claim.key,
+                "generation": 1,
+                "lease": None,
+                "of": of,
+                "request": "r",
+            }
+            await other.journal.send(f"run:{handle.id}", body)
+            async with asyncio.timeout(5):
+                assert (await other.complete(claim.handle, claim.key, "pass")).acted
+            assert owner.ledger.counters["inbox_dropped"] == 1
+            assert owner.ledger.counters["inbox_errors"] == 0
+
+    run(main())
+
+
 def test_a_lease_that_nobody_may_have_is_refused_by_name_where_it_is_asked_for(url, options):
     async def main():
         async with Engine.open(url, **options) as owner, Engine.open(url, **options) as other:

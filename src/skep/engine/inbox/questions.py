@@ -6,7 +6,7 @@ A message that cannot be read or carried out raises; the inbox drops it with a w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -67,9 +67,12 @@ def _emit(questions: Questions, body: dict[str, Any]) -> None:
 def _held(questions: Questions, body: dict[str, Any]) -> tuple[QuestionState, str | None]:
     """The item, and who says that it is theirs: a principal, or null for whoever knows the handle."""
     item = questions.open(str(body["key"]))
-    principal: str | None = body["of"].get("principal")
+    of: Any = body["of"]
+    if not isinstance(of, dict):
+        raise BadValue("a claim is an object", where="of")
+    principal = cast("dict[str, str]", of).get("principal")
     held = check_claim(item, principal)
-    if principal is None and body["of"]["handle"] != held.handle:
+    if principal is None and of["handle"] != held.handle:
         raise WorkHeld(f"{held.holder} holds work item {item.key}")
     return item, principal
 
