@@ -71,6 +71,7 @@ class Scale:
     tasks: int = 100_000
     turns: int = 200
     starts: int = 15
+    calls: int = 1_000
     million: int = 1_000_000
 
 
@@ -84,6 +85,7 @@ QUICK = Scale(
     tasks=10_000,
     turns=40,
     starts=3,
+    calls=100,
     million=30_000,
 )
 
@@ -227,6 +229,21 @@ def processes(scale: Scale) -> Sequence[Row]:
                 skep("raw_processes.py", "pidfd", n, name=f"{raw}, pidfd watcher"),
                 skep("ours_processes.py", "library", n, name="skep, not the subreaper"),
             ),
+        ),
+    )
+
+
+def lua_children(scale: Scale) -> Sequence[Row]:
+    return (
+        Row(
+            "lua-child",
+            "one hook of an untrusted script, to its process and back",
+            "p50_us",
+            "us",
+            AtMost(250),
+            skep("ours_lua_child.py", "spaced", scale.calls),
+            others=(skep("ours_lua_child.py", "packed", scale.calls, name="skep, one right after another"),),
+            note="every call has a fresh VM, made while nobody waits; calls without a pause wait for it.",
         ),
     )
 

@@ -21,7 +21,8 @@ from skep.errors import (
     PoolExhausted,
     WorkerCancelled,
 )
-from skep.lua.isolation import ChildPool, ChildRunner
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
 from skep.lua.limits import Limits
 from skep.lua.runner import Runner, Script
 from skep.testing.aio import run
@@ -191,7 +192,8 @@ def test_a_process_for_which_everybody_waits_too_long_is_a_named_error():
 
 HOST = """
 import asyncio, os, sys
-from skep.lua.isolation import ChildPool, ChildRunner
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
 from skep.lua.runner import Script
 
 async def main():

@@ -9,7 +9,9 @@ import pytest
 
 import lua_children
 from skep.errors import LimitExceeded, LuaProcessFailed, SkepError, WorkerCancelled
-from skep.lua.isolation import Bounds, ChildPool, ChildRunner
+from skep.lua.isolation.bounds import Bounds
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
 from skep.lua.limits import Limits
 from skep.lua.runner import Script
 from skep.testing.aio import in_loop

@@ -12,7 +12,9 @@ import pytest
 
 import lua_children
 from skep.errors import LimitExceeded, LuaError, SkepError
-from skep.lua.isolation import ChildPool, ChildRunner, hardening
+from skep.lua.isolation.hardening import hardening
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
 from skep.lua.limits import Limits
 from skep.lua.runner import Script
 from skep.testing.aio import run

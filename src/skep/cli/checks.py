@@ -113,6 +113,21 @@ def _platform() -> list[Check]:
         Check("text", utf8, f"file names are {sys.getfilesystemencoding()}", "set LANG=C.UTF-8"),
         _feature("/proc", Path("/proc/self/stat").exists(), "whether a process lives can be told exactly"),
         _feature("pidfd", hasattr(os, "pidfd_open"), "processes can be waited for without races"),
+        *_walls(),
+    ]
+
+
+def _walls() -> list[Check]:
+    """What stands around untrusted scripts on this machine."""
+    from skep.lua.isolation.hardening import hardening
+
+    return [
+        Check(
+            f"lua {name}",
+            ok=True,
+            detail=f"here: {wall}" if wall else "not here: untrusted scripts run without",
+        )
+        for name, wall in hardening().items()
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 
@@ -50,6 +49,8 @@ class CancelToken:
     async def wait(self) -> str:
         """Wait until cancelled; returns the reason."""
         if self.reason is None:
+            import asyncio  # noqa: PLC0415 - a script's process has tokens and no event loop; it starts in half the time
+
             woken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             self.on_cancel(lambda reason: None if woken.done() else woken.set_result(reason))
             return await woken
