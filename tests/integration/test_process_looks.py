@@ -52,9 +52,10 @@ def test_what_a_program_has_started_before_its_brand_is_branded_too(own):
         (child,) = procfs.children(shell.pid)
         _, mark = new_mark()
         brand_tree(shell.pid, mark, own.newest)
-        assert brand_of(shell.pid) == brand_of(child) == mark.brand
+        brands = brand_of(shell.pid), brand_of(child)
         os.kill(child, 9)
         shell.kill()
+    assert brands == (mark.brand, mark.brand)
 
 
 def test_a_descriptor_that_another_callback_closed_is_not_called():
