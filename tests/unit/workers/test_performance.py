@@ -37,6 +37,19 @@ async def test_it_is_performed_in_the_callers_task_and_leaves_no_trace_of_itself
 
 
 @in_loop
+async def test_one_that_never_waits_leaves_no_trace_of_itself_either():
+    async def f():
+        WHO.set("f")
+        return WHO.get()
+
+    WHO.set("caller")
+    attempt = FakeAttempt()
+    await InProcSpawner(f).perform(make_ctx(channel=attempt))
+    assert attempt.finals == [("f", True)]
+    assert WHO.get() == "caller"
+
+
+@in_loop
 async def test_an_answer_that_it_waits_for_and_an_error_reach_it():
     async def f():
         with pytest.raises(ValueError, match="no"):

@@ -8,19 +8,21 @@ of what has finished is kept, so a run's size depends on what is in flight, not 
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import Any, final
 
 from msgspec import Struct
 
 from skep.flow.inputs import AnyWant, Ended
 
 
+@final
 class Value(Struct, frozen=True, tag="value", gc=False):
     """A lane or join that has ended well."""
 
     value: Any
 
 
+@final
 class Fault(Struct, frozen=True, tag="fault", omit_defaults=True, gc=False):
     """An error on its way to the nearest `try` or join; `step` is the key of the node where it happened."""
 
@@ -62,6 +64,7 @@ class TryFrame(Struct, tag="try", gc=False):
     ctx: Any
 
 
+@final
 class JoinFrame(Struct, tag="join", gc=False):
     """A fanout or parallel whose lanes run, or (with an `outcome`) whose losers are ending."""
 

@@ -19,13 +19,13 @@ The value of a join that gathers is the list of its lanes' results, else it is t
 
 
 def _all(frame: JoinFrame, number: int, outcome: Outcome) -> Outcome | None:
-    if isinstance(outcome, Fault):
+    if type(outcome) is Fault:
         return outcome
     return _gather(frame, number, outcome.value)
 
 
 def _all_settled(frame: JoinFrame, number: int, outcome: Outcome) -> Outcome | None:
-    if isinstance(outcome, Fault):
+    if type(outcome) is Fault:
         return _gather(frame, number, {"status": "rejected", "reason": outcome.message})
     return _gather(frame, number, {"status": "fulfilled", "value": outcome.value})
 

@@ -54,7 +54,7 @@ class Performance(Struct, eq=False):
         """
         task = self.task = asyncio.current_task()
         asked = task.cancelling() if task is not None else 0
-        outcome = await _in_context(self._call())
+        outcome = await self._isolated()
         self.ended = True
         if self.timer is not None:
             self.timer.cancel()
@@ -85,6 +85,15 @@ class Performance(Struct, eq=False):
         else:
             self.task.cancel()
         self.timer = loop.call_later(self.ctx.grace, self._leave_behind)
+
+    async def _isolated(self) -> Outcome:
+        """Call the function in a copy of this task's context, so that what it sets there stays its own."""
+        call, context = self._call(), contextvars.copy_context()
+        try:
+            waited = context.run(call.send, None)
+        except StopIteration as ended:  # it did not wait for anything, as most do
+            return ended.value
+        return await _the_rest(call, context, waited)
 
     async def _call(self) -> Outcome:
         spawner, ctx = self.spawner, self.ctx
@@ -119,18 +128,18 @@ class Performance(Struct, eq=False):
 
 
 @coroutine
-def _in_context(performing: Coroutine[Any, Any, Outcome]) -> Generator[Any, Any, Outcome]:
-    """Await a coroutine of this task in a copy of its context, so that what it sets stays its own."""
-    run, send, throw = contextvars.copy_context().run, performing.send, performing.throw
+def _the_rest(
+    call: Coroutine[Any, Any, Outcome], context: contextvars.Context, waited: Any
+) -> Generator[Any, Any, Outcome]:
+    """Go on with a coroutine in its context; `waited` is what it waits for first."""
     try:
-        waited = run(send, None)
         while True:
             try:
                 sent = yield waited
             except BaseException as error:  # noqa: BLE001 - handed on to where the function waits
-                waited = run(throw, error)
+                waited = context.run(call.throw, error)
             else:
-                waited = run(send, sent)
+                waited = context.run(call.send, sent)
     except StopIteration as ended:
         return ended.value
 
