@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from skep.flow.agents import AgentDef
+from skep.flow.audits import audits_of
 from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
+from skep.flow.context import declares_context
 
 ALIAS = "project_name_alias"
 
@@ -16,8 +20,8 @@ class LayerCall(Struct, frozen=True):
     """One layer that a spawn passes."""
 
     key: str
-    origin: Literal["alias", "hint", "base"]
-    """Why it is there: `metadata.project_name_alias`, `spawner_hints.layers`, or the host."""
+    origin: Literal["alias", "hint", "base", "fields"]
+    """Why it is there: `metadata.project_name_alias`, `spawner_hints.layers`, the host, or other fields."""
     what: str = ""
     options: dict[str, Any] = {}
 
@@ -39,5 +43,14 @@ def call_order(blueprint: Blueprint, catalog: Catalog) -> list[AgentCalls]:
             calls.append(LayerCall(hint.key, "hint", info.what, hint.options))
     if blueprint.metadata.project_name_alias is not None:
         calls.append(LayerCall(ALIAS, "alias", "says the project's name"))
-    layers = tuple(reversed(calls))
-    return [AgentCalls(agent.name, agent.kind, layers) for agent in blueprint.agents]
+    return [
+        AgentCalls(agent.name, agent.kind, tuple(reversed([*_declared(agent, blueprint), *calls])))
+        for agent in blueprint.agents
+    ]
+
+
+def _declared(agent: AgentDef, blueprint: Blueprint) -> Iterator[LayerCall]:
+    if declares_context(agent, blueprint):
+        yield LayerCall("agent_context", "fields", "tells an agent what the Blueprint declares for it")
+    if audits_of(agent, blueprint):
+        yield LayerCall("after_run_audit", "fields", "lets agents look at a step after it ran")

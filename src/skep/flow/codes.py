@@ -40,6 +40,8 @@ CODES: dict[str, str] = {
     "W-UNUSED-AGENT": "no step and no audit uses this agent",
     "E-OPERATOR-REF": "spec.operator_ref names an operator that is not declared under operators",
     "E-RUNNER": "a runner or template by a name that nothing declared under runners or subprocesses has",
+    "E-META-REF": "meta.meta_ref names a payload that is not declared under metas",
+    "E-AUDIT-REF": "an audit by an agent that is neither declared in the Blueprint nor registered",
     "E-PLACEHOLDER": "a placeholder of a command line template that does not exist, or that nothing fills",
     "E-PLACEHOLDER-SHELL": "a placeholder in the command of sh -c, where its text would be run: pass an argument",
     "W-PROMPT-DASH": "a prompt that is the last argument and begins with - is read as an option: put -- before it",

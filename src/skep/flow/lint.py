@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from skep.errors import LimitExceeded, TemplateError
 from skep.flow.agents import AgentDef
+from skep.flow.audits import lint_audits
 from skep.flow.blueprint import Blueprint, read_blueprint
 from skep.flow.catalog import Catalog
+from skep.flow.context import lint_context
 from skep.flow.document import plain_copy
 from skep.flow.lint_asking import lint_ask
 from skep.flow.lint_flow import lint_item
@@ -109,6 +111,8 @@ class _Lint:
         yield from self._duplicates()
         yield from lint_layers(self._blueprint.spawner_hints.layers, self._catalog, self._untrusted)
         yield from lint_processes(self._blueprint)
+        yield from lint_context(self._blueprint)
+        yield from lint_audits(self._blueprint, self._known())
         yield from blueprint_not_yet(self._blueprint)
         if self._untrusted:
             yield from blueprint_trust(self._blueprint)
@@ -192,6 +196,12 @@ class _Lint:
                 names.add(part.name)
 
     # -- flow ----------------------------------------------------------------------------------
+
+    def _known(self) -> frozenset[str] | None:
+        """All agents; `None` while those that code registers are not known."""
+        if self._registered is None:
+            return None
+        return self._registered.union(known_agents(self._blueprint, self._catalog))
 
     def _flow(self) -> Iterator[Problem]:
         known = {*known_agents(self._blueprint, self._catalog), *(self._registered or ())}

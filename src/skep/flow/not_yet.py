@@ -14,12 +14,8 @@ from skep.flow.process_templates import runner_of
 from skep.flow.struct_reader import default_of
 
 BLUEPRINT = (
-    "metas",
     "hints",
-    "default_agent_ctx",
-    "default_context_policy",
     "projection_placement",
-    "audits",
     "degradation_policy",
     "check_policy",
     "blueprint_ref_includes",
@@ -29,7 +25,8 @@ METADATA = ("default_run_ttl_secs", "strict_verdict_handling", "lints")
 OPERATOR = ("spec", "profile", "meta")
 AGENT = ("verdict", "lints")
 RUNNER = ("runner", "runner_ref")
-META = ("ctx", "context_policy", "meta_ref", "projection_name")
+META = ("projection_name",)
+POLICY = ("steps", "steps_exclude")
 PROFILE = ("effort", "worker_binding")
 MODEL = ("model", "tools")
 
@@ -37,6 +34,7 @@ MODEL = ("model", "tools")
 def blueprint_not_yet(blueprint: Blueprint) -> Iterator[Problem]:
     """A warning for each such field that is set, outside the agents."""
     yield from _set_fields(blueprint, BLUEPRINT, "")
+    yield from _set_fields(blueprint.default_context_policy, POLICY, "default_context_policy")
     yield from _set_fields(blueprint.strategy, STRATEGY, "strategy")
     yield from _set_fields(blueprint.metadata, METADATA, "metadata")
     for number, named in enumerate(blueprint.runners):
@@ -54,6 +52,9 @@ def agent_not_yet(agent: AgentDef, place: str, blueprint: Blueprint) -> Iterator
         yield from _set_fields(agent, RUNNER, place)
         yield from _set_fields(agent.profile, MODEL, inside(place, "profile"))
     yield from _set_fields(agent.meta, META, inside(place, "meta"))
+    if agent.meta is not None:
+        policy = inside(inside(place, "meta"), "context_policy")
+        yield from _set_fields(agent.meta.context_policy, POLICY, policy)
     yield from _set_fields(agent.profile, PROFILE, inside(place, "profile"))
     if agent.interruption == "ask":
         field = "on_interrupt" if agent.on_interrupt else "side_effects"

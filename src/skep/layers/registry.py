@@ -24,6 +24,9 @@ Factory = Callable[[Mapping[str, Any], LayerEnv], Layer]
 What several agents or runs share, such as a pool, the factory brings along.
 """
 
+Declared = Callable[[LayerEnv], Layer | None]
+"""`declared(env)` makes the layer that the Blueprint's own fields ask for around one agent, if they do."""
+
 Close = Callable[[], Awaitable[object]]
 
 
@@ -42,6 +45,7 @@ class LayerRegistry:
     """
 
     def __init__(self) -> None:
+        self._declared: list[Declared] = []
         self._base: list[_Base] = []
         self._hints: dict[str, tuple[HintInfo, Factory]] = {}
         self._closes: list[Close] = []
@@ -84,6 +88,11 @@ class LayerRegistry:
         self._close_with(close)
         return self
 
+    def with_declared(self, declared: Declared) -> LayerRegistry:
+        """Add a layer that is applied where a Blueprint's fields ask for it; returns this registry."""
+        self._declared.append(declared)
+        return self
+
     def hints(self) -> tuple[HintInfo, ...]:
         """Every hint, for a catalog."""
         return tuple(info for info, _ in self._hints.values())
@@ -93,15 +102,16 @@ class LayerRegistry:
         return tuple(layer.info for layer in self._base)
 
     def link(self, hints: Sequence[LayerHint], env: LayerEnv) -> Callable[[Spawner], Spawner]:
-        """The layers around one agent, made once: base layers in order of registration, then one for each hint.
+        """The layers around one agent, made once: declared and base ones as registered, then one for each hint.
 
         The last one is outermost, so a spawn passes: the project's alias, last hint ... first hint, last base
-        layer ... first, base. Without layers, a spawner stays itself.
+        layer ... first, last declared ... first, base. Without layers, a spawner stays itself.
 
         Raises:
             BlueprintError: a hint that nobody provides, or one listed twice.
         """
-        layers = [layer.factory(layer.options, env) for layer in self._base]
+        layers = [layer for declared in self._declared if (layer := declared(env)) is not None]
+        layers += [layer.factory(layer.options, env) for layer in self._base]
         for number, hint in enumerate(hints):
             layers.append(self._factory(hint.key, hints[:number])(hint.options, env))
         alias = env.blueprint.metadata.project_name_alias if env.blueprint is not None else None

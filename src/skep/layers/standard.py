@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from skep.layers import (
+    after_run_audit,
+    agent_context,
     audit,
     budget,
     concurrency,
@@ -21,6 +23,8 @@ def standard_layers() -> LayerRegistry:
     """The registry of a host that adds none of its own: no base layers, the shipped ones on request."""
     return (
         LayerRegistry()
+        .with_declared(agent_context.build)
+        .with_declared(after_run_audit.build)
         .with_hint(audit.HINT, always(audit.Audit))
         .with_hint(main_ai.HINT, always(main_ai.MainAi))
         .with_hint(senior_escalation.HINT, always(senior_escalation.SeniorEscalation))

@@ -67,6 +67,11 @@ class Channel:
         self._listens = False
         self.delivered: Final | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the worker has ended."""
+        return self._closed
+
     def close(self) -> None:
         """The worker has ended; from here on only layers append."""
         self._closed = True

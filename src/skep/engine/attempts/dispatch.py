@@ -157,7 +157,12 @@ class Dispatcher:
             job.timer.cancel()
             job.timer = None
         if task.deadline is not None and task.status == "running" and not job.route.recorded:
-            job.timer = self.ledger.clock.call_at(task.deadline, lambda: self.end(job, "timeout"))
+            job.timer = self.ledger.clock.call_at(task.deadline, lambda: self._time_out(job))
+
+    def _time_out(self, job: Job) -> None:
+        """The deadline is the worker's: one that has ended is under none while layers act."""
+        if job.channel is None or not job.channel.is_closed:
+            self.end(job, "timeout")
 
     def end(self, job: Job, reason: str) -> None:
         """Tell a worker to end; one that has not ended after the grace and a little longer is given up."""
