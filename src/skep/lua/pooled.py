@@ -93,6 +93,7 @@ class _Threaded:
         self._done: asyncio.Future[Any] = self._loop.create_future()
 
     async def run(self, threads: ThreadPool, cancel: CancelToken | None) -> Any:
+        calls = 2 if self._lease.fresh else 1  # a fresh VM runs its init first
         try:
             call = threads.submit(self._in_thread)
         except BaseException:

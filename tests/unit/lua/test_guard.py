@@ -32,7 +32,9 @@ LOOPS = {
     "a tree of coroutines": """
         local function f(n) coroutine.wrap(function() for i = 1, 50 do if n > 0 then f(n - 1) end end end)() end
         while true do f(8) end""",
-    "coroutines that yield": "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end",
+    "coroutines that yield": """
+        local f = coroutine.wrap(function() while true do coroutine.yield() end end)
+        while true do f() end""",
     "close": f"local x <close> = setmetatable({{}}, {{__close = function() {FOREVER} end}}) {FOREVER}",
     "close in a coroutine": f"""
         coroutine.wrap(function()
@@ -52,7 +54,9 @@ LOOPS = {
           {FOREVER}
         end)
         while true do pcall(coroutine.resume, co) pcall(coroutine.close, co) end""",
-    "metamethods": f"local t = setmetatable({{}}, {{__index = function() {FOREVER} end}}) while true do pcall(function() return t.x end) end",
+    "metamethods": f"""
+        local t = setmetatable({{}}, {{__index = function() {FOREVER} end}})
+        while true do pcall(function() return t.x end) end""",
     "tostring of an error": f"error(setmetatable({{}}, {{__tostring = function() {FOREVER} end}}))",
     "comparator": f"table.sort({{1, 2, 3}}, function() {FOREVER} end)",
     "gsub": f"string.gsub('x', 'x', function() {FOREVER} end)",
@@ -105,7 +109,12 @@ def test_a_finaliser_is_refused_because_no_limit_reaches_it():
     vm = LuaVM()
     with pytest.raises(LuaError, match="script:1: __gc is not available"):
         vm.run(Script(f"setmetatable({{}}, {{__gc = function() {FOREVER} end}})"))
-    late = f"local m = {{}} for i = 1, 100 do setmetatable({{}}, m) end m.__gc = function() {FOREVER} end collectgarbage() return 1"
+    late = f"""
+        local m = {{}}
+        for i = 1, 100 do setmetatable({{}}, m) end
+        m.__gc = function() {FOREVER} end
+        collectgarbage()
+        return 1"""
     assert vm.run(Script(late)) == 1
 
 
