@@ -86,7 +86,7 @@ def test_doctor_finds_nothing_wrong_here(skep):
     assert found["ok"] is True, found
     names = [check["name"] for check in found["checks"]]
     assert {"python", "sqlite", "home", "store", "disk", "switch interval"} <= set(names)
-    assert {"lua limits", "lua no-new-privileges", "lua landlock", "lua seccomp"} <= set(names)
+    assert {"lua limits", "lua privileges", "lua landlock", "lua seccomp"} <= set(names)
     assert not skep.home.exists(), "doctor changes nothing"
 
 

@@ -26,7 +26,7 @@ def harden(memory: int, cpu_seconds: int) -> list[str]:
     resources.limit(memory, cpu_seconds)
     if privileges.available():
         privileges.drop()
-        done.append("no-new-privileges")
+        done.append("privileges")
     if abi := landlock.version():
         landlock.deny_everything(abi)
         done.append("landlock")
@@ -43,7 +43,7 @@ def hardening() -> dict[str, str | None]:
     abi = landlock.version()
     return {
         "limits": "CPU, memory, files, processes" if sys.platform == "linux" else "CPU, files, processes",
-        "no-new-privileges": "no capabilities either" if privileges.available() else None,
+        "privileges": "no capabilities, and none to gain by executing" if privileges.available() else None,
         "landlock": f"version {abi}: no file can be reached" if abi else None,
         "seccomp": "system calls for computing only" if seccomp.available() else None,
     }
