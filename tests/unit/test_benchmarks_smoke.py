@@ -121,6 +121,7 @@ SMALL = [
     (("ours_ndjson.py", "engine", "progress", "100", "sqlite"), "us_per_line"),
     (("ours_ndjson.py", "readline", "partial", "100"), "us_per_line"),
     (("ours_persistent.py", "persistent", "5", "2"), "us_per_attempt"),
+    (("ours_layers.py", "10", "5"), "us_for_layers"),
     (("ours_persistent.py", "spawning", "3", "2"), "us_per_attempt"),
     (("commit_floor.py", "5"), "p50_us"),
     (("sketch.py", "5"), "us_per_step"),

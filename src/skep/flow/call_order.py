@@ -12,8 +12,12 @@ from skep.flow.audits import audits_of
 from skep.flow.blueprint import Blueprint
 from skep.flow.catalog import Catalog
 from skep.flow.context import declares_context
+from skep.flow.nodes import Step
+from skep.flow.walk import walk
 
 ALIAS = "project_name_alias"
+REGISTERED = "registered"
+"""Stands for the kind of an agent that the Blueprint does not declare."""
 
 
 class LayerCall(Struct, frozen=True):
@@ -35,7 +39,7 @@ class AgentCalls(Struct, frozen=True):
 
 
 def call_order(blueprint: Blueprint, catalog: Catalog) -> list[AgentCalls]:
-    """For each agent that the Blueprint declares. Hints that nobody provides are left out: lint names them."""
+    """For each agent, those that only steps name last. Hints that nobody provides are left out: lint names them."""
     calls = [LayerCall(info.key, "base", info.what) for info in catalog.base]
     for hint in blueprint.spawner_hints.layers:
         info = catalog.hint(hint.key)
@@ -43,9 +47,14 @@ def call_order(blueprint: Blueprint, catalog: Catalog) -> list[AgentCalls]:
             calls.append(LayerCall(hint.key, "hint", info.what, hint.options))
     if blueprint.metadata.project_name_alias is not None:
         calls.append(LayerCall(ALIAS, "alias", "says the project's name"))
-    return [
+    agents = [
         AgentCalls(agent.name, agent.kind, tuple(reversed([*_declared(agent, blueprint), *calls])))
         for agent in blueprint.agents
+    ]
+    named = dict.fromkeys(item.agent for item, _ in walk(blueprint.flow) if isinstance(item, Step))
+    declared = {agent.name for agent in blueprint.agents}
+    return agents + [
+        AgentCalls(name, REGISTERED, tuple(reversed(calls))) for name in named if name not in declared
     ]
 
 

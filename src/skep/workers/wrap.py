@@ -103,28 +103,38 @@ class _Wrapped:
 
     async def _end(self) -> Outcome:
         posts, turn = self._posts, self._next
-        outcome = self._outcome if turn else await self._inner.outcome()
-        task = asyncio.current_task()
-        while turn < len(posts):
-            name, post = posts[turn]
-            self._next = turn = turn + 1
-            asked = task.cancelling() if task is not None else 0
-            self._performing = task
-            try:
-                outcome = await _after(name, post, outcome)
-            except asyncio.CancelledError:
-                self._outcome = WorkerCancelled(f"cancelled in layer {name}")
-                if not self._interrupted:
-                    raise
-                outcome = self._outcome
-            finally:
-                self._performing = None
-            if self._interrupted:
-                # Meant for the post, whether it has felt it or not.
-                self._interrupted = False
-                await absorb_cancel(asked)
+        ended = self._inner.completion
+        outcome = self._outcome if turn else ended.outcome if ended.resolved else await self._inner.outcome()
+        task = self._performing = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
+        try:
+            while turn < len(posts):
+                name, post = posts[turn]
+                turn += 1
+                try:
+                    outcome = await post(outcome)
+                except BaseException as error:  # noqa: BLE001 - a layer's fault fails its attempt and nothing else
+                    outcome = self._failed(error, name)
+                if self._interrupted:
+                    # Meant for the post, whether it has felt it or not.
+                    self._interrupted = False
+                    await absorb_cancel(asked)
+        finally:
+            self._next = turn
+            self._performing = None
         self._outcome = outcome
         return outcome
+
+    def _failed(self, error: BaseException, name: str) -> Outcome:
+        """What a post has raised as an outcome; raises what was meant for who performs it."""
+        if not isinstance(error, asyncio.CancelledError):
+            return error if isinstance(error, WorkerError) else failed(error, f"layer {name}: ")
+        if not is_being_cancelled():
+            return failed(error, f"layer {name}: ")
+        self._outcome = WorkerCancelled(f"cancelled in layer {name}")
+        if not self._interrupted:
+            raise error
+        return self._outcome
 
     def _interrupt(self, _reason: str) -> None:
         """The attempt is to end: a post that waits is not waited for."""
@@ -135,19 +145,6 @@ class _Wrapped:
 
 _background: set[asyncio.Task[Outcome]] = set()
 """The event loop refers only weakly to its tasks."""
-
-
-async def _after(name: str, post: Post, outcome: Outcome) -> Outcome:
-    try:
-        return await post(outcome)
-    except asyncio.CancelledError as error:
-        if is_being_cancelled():
-            raise
-        return failed(error, f"layer {name}: ")
-    except WorkerError as error:
-        return error
-    except BaseException as error:  # noqa: BLE001 - a layer's fault fails its attempt and nothing else
-        return failed(error, f"layer {name}: ")
 
 
 def _claim(worker: Worker) -> JoinHandler:
