@@ -6,8 +6,6 @@ or anything else, keeps from being settled stays counted: with its reservation, 
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import Struct, field
 
@@ -73,16 +71,14 @@ class Account(Struct):
     """What is not settled, by task; of an earlier attempt that never was, it is settled by the next one."""
 
 
-class Reserved(Struct, frozen=True):
-    """The artifact before the start."""
+class Note(Struct, frozen=True, omit_defaults=True):
+    """The artifact: `reserved` before the start, `spent` after the end."""
 
-    reserved: Amounts
+    reserved: Amounts | None = None
+    spent: Amounts | None = None
 
 
-class Spent(Struct, frozen=True):
-    """The artifact after the end."""
-
-    spent: Amounts
+_DECODER = msgspec.json.Decoder(Note)
 
 
 def note_artifact(account: Account | None, output: WorkerOutput) -> Account | None:
@@ -90,26 +86,27 @@ def note_artifact(account: Account | None, output: WorkerOutput) -> Account | No
     name = output.event.name if type(output.event) is Artifact else None
     if name == ARTIFACT and output.by == BY:
         account = account or Account()
-        _note(account, output, _read(output))
+        _note(account, output)
     elif name == USAGE and account is not None:
         entry = account.entries.get(output.task_id)
         if entry is not None and entry.attempt == output.attempt:
-            entry.usage = read_usage(_read(output))
+            entry.usage = _usage(output)
     return account
 
 
-def _note(account: Account, output: WorkerOutput, value: Any) -> None:
+def _note(account: Account, output: WorkerOutput) -> None:
+    assert type(output.event.content) is Inline  # noqa: S101 - the layer's own
+    note = _DECODER.decode(output.event.content.value)
     entry = account.entries.pop(output.task_id, None)
-    if "spent" in value:
-        account.settled = account.settled.plus(msgspec.convert(value, Spent).spent)
+    if note.spent is not None:
+        account.settled = account.settled.plus(note.spent)
         return
     if entry is not None:
         account.settled = account.settled.plus(entry.counted)
-    reserved = msgspec.convert(value, Reserved).reserved
-    account.entries[output.task_id] = Entry(output.attempt, output.at, reserved)
+    account.entries[output.task_id] = Entry(output.attempt, output.at, note.reserved or NOTHING)
 
 
-def _read(output: WorkerOutput) -> Any:
-    """The value; a large one, which no usage is, is not looked at."""
+def _usage(output: WorkerOutput) -> Usage | None:
+    """What is reported; a large value, which no usage is, is not looked at."""
     content = output.event.content
-    return decode(content.value) if type(content) is Inline else None
+    return read_usage(decode(content.value)) if type(content) is Inline else None

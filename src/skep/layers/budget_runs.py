@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from skep.clock import TimerHandle
-from skep.core.budget import ARTIFACT, BY, NOTHING, Account, Amounts, Entry, Reserved, Spent
+from skep.core.budget import ARTIFACT, BY, NOTHING, Account, Amounts, Entry, Note
 from skep.core.outputs import Artifact, Inline
 from skep.engine.attempts.dispatch import JOIN_SLACK
 from skep.errors import AttemptEnded, BudgetExhausted, LimitExceeded, SkepError
@@ -18,7 +18,9 @@ from skep.layers.line import Line
 from skep.workers.base import Ctx
 from skep.workers.layer_env import LayerEnv
 
-log = logging.getLogger("skep.budget")
+log = logging.getLogger("skep.layers")
+
+_ENCODER = msgspec.json.Encoder()
 
 Kind = Literal["attempts", "milliseconds", "tokens", "money"]
 _UNITS: dict[Kind, tuple[str, float]] = {
@@ -97,7 +99,7 @@ class Place:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            append(self.ctx, Spent(spent))
+            append(self.ctx, Note(spent=spent))
         except (AttemptEnded, LimitExceeded) as error:
             log.warning("budget of run %s: %s; its reservation stays counted", self.ctx.run_id, error)
         finally:
@@ -207,14 +209,14 @@ class BudgetRun:
             place.resumed = True
             now = entry.at
         else:
-            append(ctx, Reserved(place.reserved))
+            append(ctx, Note(reserved=place.reserved))
         self._live[ctx.task_id] = place
         place.taken(self, now)
 
 
-def append(ctx: Ctx, value: Reserved | Spent) -> None:
+def append(ctx: Ctx, note: Note) -> None:
     """Record under the engine's own authority (R-append)."""
-    ctx.channel.append(Artifact(ARTIFACT, Inline(Raw(msgspec.json.encode(value)))), by=BY)
+    ctx.channel.append(Artifact(ARTIFACT, Inline(Raw(_ENCODER.encode(note)))), by=BY)
 
 
 def _same(entry: Entry | None, ctx: Ctx) -> bool:
