@@ -14,6 +14,7 @@ from pathlib import Path
 
 from skep.lua.isolation.entry import SOCKET, Wire, enter
 from skep.lua.isolation.frames import framed
+from skep.lua.isolation.hardening import landlock
 from skep.lua.isolation.launch import Program, scripts
 from skep.lua.limits import Limits
 
@@ -217,6 +218,25 @@ def prober() -> None:
     wire, _ = enter(_prepared)
     wire.read()
     found = ",".join(f'"{name}":"{_tried(name)}"' for name in sorted(PROBES))
+    wire.write(b'{"type":"done","call":1,"value":{%s}}' % found.encode())
+    wire.read()
+    os._exit(0)
+
+
+def landlocked() -> None:
+    """Landlock alone: without it seccomp would refuse the same."""
+    wire = _soft()
+    wire.read()
+    landlock.deny_everything(landlock.version())
+    files = (
+        "read a file",
+        "write a file",
+        "list a folder",
+        "remove a file",
+        "link",
+        "read the host's memory",
+    )
+    found = ",".join(f'"{name}":"{_tried(name)}"' for name in files)
     wire.write(b'{"type":"done","call":1,"value":{%s}}' % found.encode())
     wire.read()
     os._exit(0)

@@ -188,6 +188,44 @@ def test_python_itself_reaches_nothing_from_the_hardened_process():
     assert {name: how for name, how in found.items() if how not in REFUSED} == {}
 
 
+@pytest.mark.skipif(hardening()["landlock"] is None, reason="this kernel has no Landlock")
+def test_landlock_alone_takes_every_file_away():
+    async def use(runner: ChildRunner):
+        return await runner.run(Script("probe"), {})
+
+    found = using(use, Limits(wall=10), program=lua_children.program("landlocked"))
+    assert isinstance(found, dict)
+    assert set(found.values()) == {"EACCES"}, found
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"this kernel has no {', '.join(MISSING)}")
+def test_the_kernel_itself_says_that_nothing_can_be_taken_back():
+    async def use(runner: ChildRunner):
+        await runner.run(Script("return 1"), {})
+        (child,) = runner._pool._idle
+        return status(child.pid), limits(child.pid)
+
+    said, limited = using(use)
+    assert {said[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh")} <= {"0" * 16} | (
+        {said["CapBnd"]} if os.getuid() else set()
+    )
+    assert (said["NoNewPrivs"], said["Seccomp"]) == ("1", "2")
+    zero = ("Max core file size", "Max file size", "Max open files", "Max processes")
+    assert {limited[name] for name in zero} == {("0", "0")}
+    assert limited["Max cpu time"] == ("61", "61")
+    assert int(limited["Max address space"][1]) < 2**30
+
+
+def status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def limits(pid: int) -> dict[str, tuple[str, str]]:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return {line[:26].strip(): (line[26:47].strip(), line[47:68].strip()) for line in lines}
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="/proc is not there to look")
 def test_a_process_has_two_descriptors_an_empty_environment_and_every_wall(monkeypatch):
     monkeypatch.setenv("SKEP_CANARY", CANARY)

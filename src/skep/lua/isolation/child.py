@@ -22,6 +22,7 @@ from skep.values import clean_text
 from skep.workers.cancel import CancelToken
 from skep.workers.process.exit_watch import reap, watch_exit
 
+_ENDED = "a script's process has ended"
 _SHOWN = 512
 """Characters of what a process said wrongly that an error shows."""
 
@@ -97,6 +98,8 @@ class Child:
         try:
             if self.alive:
                 self._link.send(encoded(request))
+            elif not waiting.done():
+                raise LuaProcessFailed(_ENDED)
             return await waiting
         finally:
             timer.cancel()
@@ -168,7 +171,7 @@ class Child:
             waiting.set_exception(conversation.outcome)
 
     def _hung_up(self, fault: str | None) -> None:
-        what = "a script's process has ended" if fault is None else f"a script's process was ended: {fault}"
+        what = _ENDED if fault is None else f"a script's process was ended: {fault}"
         self._fail(LuaProcessFailed(what))
 
     def _too_long(self, script: str) -> None:
