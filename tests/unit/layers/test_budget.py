@@ -271,6 +271,24 @@ async def test_attempts_outside_a_run_have_no_budget():
     assert attempts.ledger.account is None
 
 
+@pytest.mark.parametrize("runs_ahead", [True, False])
+def test_a_reservation_is_durable_before_a_worker_outside_starts(runs_ahead):
+    async def main():
+        bench, durable = Bench(), asyncio.Event()
+        bench.runs_ahead = runs_ahead
+        attempts = Run(bench, {"attempts": 1})
+        attempts.begin(0)
+        attempts.contexts[0].channel.durable = durable.wait
+        await settle()
+        assert bench.started == ([0] if runs_ahead else [])
+        assert attempts.account.entries
+        durable.set()
+        await settle()
+        assert bench.started == [0]
+
+    run(main())
+
+
 ACTS = st.tuples(
     st.sampled_from(["begin", "end", "fail", "cancel", "kill", "use", "turn"]),
     st.integers(0, 9),
