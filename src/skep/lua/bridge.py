@@ -20,10 +20,7 @@ class Owner(Protocol):
     """Whom a bridge refers to weakly."""
 
     functions: dict[int, HostFunction]
-
-    def set_memory(self, limit: int) -> None:
-        """Limit what the Lua state may hold; 0 for no limit."""
-        ...
+    runtime: Any
 
 
 class Bridge:
@@ -46,6 +43,7 @@ class Bridge:
         self.cancel: CancelToken | None = None
         self.raised: BaseException | None = None
         self._limits = limits
+        self._memory = limits.memory
         self._owner = ref(owner)
         self._find = find
         self._write = write
@@ -68,7 +66,7 @@ class Bridge:
         """
         owner = self._owner()
         if owner is not None:
-            owner.set_memory(self._limits.memory if on else 0)
+            owner.runtime.set_max_memory(self._memory if on else 0)
 
     def ask(self, act: str, *args: Any) -> Any:
         """Any other act, by the name of its method."""

@@ -37,16 +37,12 @@ class Calls:
         self.limits = limits
         self.usable = True
         self.functions: dict[int, HostFunction] = {}
-        self.runtime = new_runtime(hash_seed)
+        self.runtime: Any = new_runtime(hash_seed)
         self._bridge = Bridge(limits, self, find, write)
-        self.act = boot(self.runtime, self._bridge, limits, trusted=trusted)
+        self.act: Any = boot(self.runtime, self._bridge, limits, trusted=trusted)
         self._busy = False
         self._numbers = 0
         self._chunks: OrderedDict[Script, int] = OrderedDict()
-
-    def set_memory(self, limit: int) -> None:
-        """Limit what the Lua state may hold; 0 for no limit."""
-        self.runtime.set_max_memory(limit)
 
     def close(self) -> None:
         """Drop the state; one that a thread is in goes when the thread comes out."""
@@ -59,17 +55,28 @@ class Calls:
         self._numbers += 1
         return self._numbers
 
+    def occupy(self) -> None:
+        """One caller at a time: a host function that calls into its own VM would upset the call it is in.
+
+        Raises:
+            LuaError: the VM is in use, or has ended.
+        """
+        if self._busy or not self.usable:
+            raise LuaError(f"this Lua VM {'is in use' if self._busy else 'has ended'}")
+        self._busy = True
+
+    def leave(self) -> None:
+        """The caller of `occupy` has done what it wanted."""
+        self._busy = False
+
     @contextmanager
     def using(self) -> Generator[None]:
-        """One caller at a time: a host function that calls into its own VM would upset the call it is in."""
-        if self._busy or not self.usable:
-            state = "in use" if self._busy else "ended"
-            raise LuaError(f"this Lua VM is {state}", script=None)
-        self._busy = True
+        """`occupy` and `leave`."""
+        self.occupy()
         try:
             yield
         finally:
-            self._busy = False
+            self.leave()
 
     # -- going in ------------------------------------------------------------------------------
 
@@ -155,11 +162,17 @@ class Calls:
         try:
             return self.act(act, *args)
         except LuaMemoryError:
-            return "limit", "memory"
+            return self._unlimited("limit", "memory")
         except LupaError as error:
-            return "error", str(error), ""
-        finally:
-            self.set_memory(0)
+            return self._unlimited("error", str(error), "")
+        except BaseException:
+            self._unlimited()
+            raise
+
+    def _unlimited(self, *answer: str) -> tuple[str, ...]:
+        """Lua has lifted its limit on memory itself, unless it ended in an error."""
+        self.runtime.set_max_memory(0)
+        return answer
 
     def _value(self, script: Script, count: int, *tokens: Any) -> Any:
         if len(tokens) == count:

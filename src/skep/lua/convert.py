@@ -39,6 +39,9 @@ _REPLACE = "remove it, as text.encode('utf-8', 'replace').decode() does"
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
+MIDDLE = 2**62
+
+
 class _Mark:
     """What stands around an array or object among the tokens that come from Lua."""
 
@@ -76,13 +79,13 @@ class Flattener:
         return tokens
 
     def _put(self, value: Any, tokens: list[Any], left: int) -> None:
-        kind = type_of(value)
+        kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
             tokens.append(value if value.isascii() else _text(value))
-        elif kind is dict or kind is list or kind is tuple:
-            if left == 0:
-                raise _TooDeep
-            self._put_all(value, tokens, left - 1)
+        elif kind is dict:
+            self._put_object(value, tokens, left)
+        elif kind is list or kind is tuple:
+            self._put_array(value, tokens, left)
         elif kind is int or kind is float:
             tokens.append(_number(value))
         elif kind is bool or value is None:
@@ -90,18 +93,33 @@ class Flattener:
         else:
             raise _Refused(f"{kind.__name__} has no JSON form", "pass JSON values")
 
-    def _put_all(self, value: Any, tokens: list[Any], left: int) -> None:
-        if type_of(value) is dict:
-            tokens.append(self._object)
-            for key, item in value.items():
-                if type_of(key) is not str:
-                    raise _Refused(f"object key {key!r} is not a string", "use str(key)")
-                tokens.append(key if key.isascii() else _text(key))
-                self._put(item, tokens, left)
-        else:
-            tokens.append(self._array)
-            for item in value:
-                self._put(item, tokens, left)
+    # The loops take short cuts for what values are mostly made of: a call costs more than a token.
+
+    def _put_object(self, value: dict[Any, Any], tokens: list[Any], left: int) -> None:
+        if left == 0:
+            raise _TooDeep
+        tokens.append(self._object)
+        for key, item in value.items():
+            if type(key) is not str:
+                raise _Refused(f"object key {key!r} is not a string", "use str(key)")
+            tokens.append(key if key.isascii() else _text(key))
+            kind: Any = type(item)  # pyright: ignore[reportUnknownVariableType]
+            if (kind is str and item.isascii()) or item is None or (kind is int and -MIDDLE < item < MIDDLE):
+                tokens.append(item)
+            else:
+                self._put(item, tokens, left - 1)
+        tokens.append(self._end)
+
+    def _put_array(self, value: list[Any] | tuple[Any, ...], tokens: list[Any], left: int) -> None:
+        if left == 0:
+            raise _TooDeep
+        tokens.append(self._array)
+        for item in value:
+            kind: Any = type(item)  # pyright: ignore[reportUnknownVariableType]
+            if (kind is str and item.isascii()) or item is None or (kind is int and -MIDDLE < item < MIDDLE):
+                tokens.append(item)
+            else:
+                self._put(item, tokens, left - 1)
         tokens.append(self._end)
 
 

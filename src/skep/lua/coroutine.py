@@ -44,10 +44,13 @@ class LuaCoroutine:
     def start_hook(self, args: tuple[Any, ...], cancel: CancelToken | None = None) -> Yielded | Returned:
         """Evaluate the script, which gives a function, and call that."""
         calls = self._calls
-        with calls.using():
+        calls.occupy()  # not `using`, which is dearer: this is the way of every hook
+        try:
             chunk = calls.chunk(self.script)
             calls.give(args, "argument")
             return self._go("hook", cancel, chunk)
+        finally:
+            calls.leave()
 
     def start(
         self, variables: Mapping[str, Any] | None = None, cancel: CancelToken | None = None

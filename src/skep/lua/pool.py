@@ -52,17 +52,17 @@ class Lease:
 
     def kill(self) -> None:
         """Give the place back and never use the VM again; a thread that is still in it keeps it to itself."""
-        vm, self._vm = self._vm, None
-        if vm is not None:
-            vm.close()
-        self.release()
+        self._pool.take_back(self, keep=False)
 
     def release(self) -> None:
         """Give the place back; later calls change nothing."""
-        if self._held:
-            self._held = False
-            vm, self._vm = self._vm, None
-            self._pool.take_back(vm)
+        self._pool.take_back(self, keep=True)
+
+    def end(self) -> tuple[bool, LuaVM | None]:
+        """Whether it was held until now, and its VM. Under the pool's lock: only one caller gets `True`."""
+        held, self._held = self._held, False
+        vm, self._vm = self._vm, None
+        return held, vm
 
     def __enter__(self) -> LuaVM:
         try:
@@ -183,16 +183,19 @@ class LuaPool:
             self._init(vm)
         return vm
 
-    def take_back(self, vm: LuaVM | None) -> None:
+    def take_back(self, lease: Lease, *, keep: bool) -> None:
         """A lease has ended: keep its VM if it is still good, and let the next caller in."""
-        if vm is not None and (self._shut or self.strategy is Strategy.COLD or not vm.usable):
-            vm.close()
-            vm = None
         with self._lock:
+            held, vm = lease.end()
+            if not held:
+                return
             self._free += 1
-            if vm is not None:
+            if vm is not None and keep and vm.usable and not self._shut and self.strategy is Strategy.WARM:
                 self._idle.append(vm)
+                vm = None
             self._hand_on()
+        if vm is not None:
+            vm.close()
 
     # -- under the lock ------------------------------------------------------------------------
 

@@ -75,19 +75,16 @@ class PooledRunner:
         if self._where == "inline":
             with lease as vm:
                 return work(vm, cancel)
-        seconds = self._pool.limits.wall * (2 if lease.fresh else 1) + GRACE  # a fresh VM runs its init first
-        return await _Threaded(lease, work, seconds).run(self._threads, cancel)
+        return await _Threaded(lease, work, self._pool.limits.wall).run(self._threads, cancel)
 
 
 class _Threaded:
     """One call in a thread, and how it ends early: by its guard, or left behind after the grace."""
 
-    def __init__(
-        self, lease: Lease, work: Callable[[LuaVM, CancelToken | None], Any], seconds: float
-    ) -> None:
+    def __init__(self, lease: Lease, work: Callable[[LuaVM, CancelToken | None], Any], wall: float) -> None:
         self._lease = lease
         self._work = work
-        self._seconds = seconds
+        self._wall = wall
         self._ended = CancelToken()
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[Any] = self._loop.create_future()
@@ -101,7 +98,7 @@ class _Threaded:
             raise
         if cancel is not None:
             cancel.on_cancel(self._stop)
-        late = self._leave_after(self._seconds, LimitExceeded("wall", self._seconds))
+        late = self._leave_after(calls * self._wall + GRACE, LimitExceeded("wall", self._wall))
         try:
             return await self._done
         except asyncio.CancelledError:
@@ -121,9 +118,9 @@ class _Threaded:
             self._leave_after(GRACE, WorkerCancelled(reason))
 
     def _leave_after(self, seconds: float, error: Exception) -> asyncio.TimerHandle | None:
-        return (
-            self._loop.call_later(seconds, self._finish, None, _LeftBehind(error)) if seconds < inf else None
-        )
+        if seconds == inf:
+            return None
+        return self._loop.call_later(seconds, self._finish, None, _LeftBehind(error))
 
     def _leave_behind(self, threads: ThreadPool, call: Call) -> None:
         if threads.withdraw(call) or threads.abandon(call):

@@ -49,8 +49,8 @@ end
 
 -- Takes the next tokens; a value may come in several batches.
 function skep.take(...)
-  local tokens, n = { ... }, select("#", ...)
-  for i = 1, n do
+  local tokens = { ... }
+  for i = 1, select("#", ...) do
     local token = tokens[i]
     if token == IN_OBJECT then
       open({}, nil)
@@ -58,14 +58,15 @@ function skep.take(...)
       open(setmetatable({}, is_array), 0)
     elseif token == IN_END then
       shut()
-    elseif token == nil then
-      if depth == 0 then
-        count = count + 1
-      else
-        place(null)
-      end
     else
-      place(token)
+      if token == nil and depth > 0 then
+        token = null
+      end
+      if key ~= nil then -- only an object waits for a value
+        owner[key], key = token, nil
+      else
+        place(token)
+      end
     end
   end
 end
