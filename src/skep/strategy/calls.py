@@ -74,6 +74,10 @@ class Calls:
         self.add(Call(name, digest, Raw(values.canonical(reply))))
         return reply
 
+    def coming(self) -> str | None:
+        """The name of the recorded call at this place; null beyond the end."""
+        return self._past[self._next].name if self.replaying else None
+
     def recorded(self, name: str, digest: str) -> Call | None:
         """The recorded call at this place, which is then past; null beyond the end.
 
@@ -93,6 +97,15 @@ class Calls:
             )
         self._next += 1
         return call
+
+    def mark(self, name: str, digest: str) -> None:
+        """Make a call whose replies are kept elsewhere.
+
+        Raises:
+            ReplayDiverged: the record has another call here.
+        """
+        if self.recorded(name, digest) is None:
+            self.add(Call(name, digest))
 
     def add(self, call: Call) -> None:
         """Record a call that was carried out.

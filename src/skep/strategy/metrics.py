@@ -26,6 +26,14 @@ class Exchange(Struct, kw_only=True):
     answered_at: int | None = None
 
 
+class Progress(Struct, frozen=True):
+    """Where the script says it is; `total` 0 is unknown."""
+
+    step: int
+    total: int
+    message: str | None = None
+
+
 class Metrics(Struct, kw_only=True):
     """The figures of one session. `llm_calls` counts each item of a batch; characters are UTF-8 bytes, as published."""
 
@@ -38,6 +46,7 @@ class Metrics(Struct, kw_only=True):
     tokens_used: int = 0
     exchanges: dict[str, Exchange] = field(default_factory=dict[str, Exchange])
     custom: dict[str, Any] = field(default_factory=dict[str, Any])
+    progress: Progress | None = None
 
     def asked(self, queries: Sequence[Query], now: int) -> None:
         """A pause with these questions has begun."""

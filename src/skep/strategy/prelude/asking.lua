@@ -1,5 +1,5 @@
 -- Ways to ask: alc.cache, alc.ground, alc.specify, alc.llm_safe, alc.llm_json.
-local alc = ...
+local alc = alc
 
 local MAX_ENTRIES = 256
 local answers, order = {}, {}

@@ -1,5 +1,5 @@
 -- Working through lists: alc.map, alc.reduce, alc.filter, alc.parallel.
-local alc = ...
+local alc = alc
 
 function alc.map(items, fn)
   local results = {}

@@ -1,5 +1,5 @@
 -- alc.eval: a strategy against a scenario, by the package `evalframe`.
-local alc = ...
+local alc = alc
 
 -- evalframe reads its host from the global `std`.
 local function provide_std()

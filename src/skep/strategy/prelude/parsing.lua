@@ -1,5 +1,5 @@
 -- Reading what came back: alc.vote, alc.parse_score, alc.parse_number, alc.json_extract.
-local alc = ...
+local alc = alc
 
 local function trim(text)
   return text:match("^%s*(.-)%s*$")

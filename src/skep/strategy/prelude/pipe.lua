@@ -1,5 +1,5 @@
 -- alc.pipe: strategies one after another, each given what the one before returned.
-local alc = ...
+local alc = alc
 
 local function stage_of(strategy, index)
   if type(strategy) == "function" then

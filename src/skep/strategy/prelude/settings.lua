@@ -1,5 +1,5 @@
 -- State, budget and configuration: alc.state.update, alc.budget_check, alc.fingerprint, alc.tuning.
-local alc = ...
+local alc = alc
 
 function alc.state.update(key, fn, default)
   local value = fn(alc.state.get(key, default))

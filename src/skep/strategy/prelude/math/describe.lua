@@ -1,5 +1,5 @@
 -- What data looks like. Lists must not be empty and hold finite numbers.
-local M = ...
+local M = alc.math
 
 local function check(name, data)
   if type(data) ~= "table" or #data == 0 then

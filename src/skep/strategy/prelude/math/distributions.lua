@@ -1,5 +1,5 @@
 -- Distribution functions and their inverses.
-local M = ...
+local M = alc.math
 
 local function positive(name, ...)
   for _, value in ipairs({ ... }) do

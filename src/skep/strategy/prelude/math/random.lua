@@ -1,6 +1,6 @@
 -- Streams of chance that a seed decides: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
 -- Generators, OOPSLA 2014). In Lua, since a hot loop cannot afford a call out of it.
-local M = ...
+local M = alc.math
 
 local STEP = 0x9e3779b97f4a7c15
 local UNIT = 2.0 ^ -53

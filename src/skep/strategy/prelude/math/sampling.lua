@@ -1,5 +1,5 @@
 -- Draws from distributions; the generator comes first.
-local M = ...
+local M = alc.math
 
 local float = M.rng_float
 

@@ -1,5 +1,5 @@
 -- Special functions, to about twelve digits.
-local M = ...
+local M = alc.math
 
 local EPSILON = 1e-15
 local TINY = 1e-300

@@ -1,5 +1,5 @@
 -- Tests of hypotheses, rankings and information.
-local M = ...
+local M = alc.math
 
 -- Of two samples whose variances may differ (Welch 1947).
 function M.welch_t_test(xs, ys)
