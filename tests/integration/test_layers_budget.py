@@ -9,6 +9,7 @@ from tests.engines import Agents, blueprint, path, step
 from tests.integration.test_layers_waiting import lanes, with_layer
 
 from skep import Engine
+from skep.core.events import TaskAttemptStarted
 from skep.core.retry import RetryPolicy
 from skep.errors import RunFailed
 from skep.testing.aio import in_loop
@@ -38,6 +39,9 @@ async def test_a_budget_stops_the_run_with_its_code_and_no_retry_follows():
             await handle.result()
         assert failed.value.error["code"] == "E-BUDGET-EXHAUSTED"
         assert len(calls) == 2
+        log = await engine.ledger.journal.read(f"run:{handle.id}")
+        attempts = [recorded for recorded in log if isinstance(recorded.event, TaskAttemptStarted)]
+        assert len(attempts) == 3
 
 
 @in_loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.engines import Agents, blueprint, step
+from tests.engines import Agents, blueprint, path, step
 
 from skep import Engine
 from skep.core.events import WorkerOutput
@@ -143,3 +143,25 @@ async def test_the_deadline_of_a_step_does_not_come_while_it_is_audited_but_a_ca
         await handle.cancel()
         with pytest.raises(RunFailed, match="cancelled"):
             await asyncio.wait_for(handle.result(), 5)
+
+
+@in_loop
+async def test_a_step_that_loses_a_race_while_it_is_audited_holds_nobody_up():
+    async with Engine.open() as engine:
+        agents = Agents(engine)
+
+        @engine.agent("auditor")
+        async def auditor(inv):
+            agents.release.set()
+            await asyncio.Event().wait()
+
+        race = {
+            "kind": "parallel",
+            "branches": {"a": step("gate"), "b": step("inc", "$.n", "$.n")},
+            "join": "race",
+            "out": path("$.won"),
+        }
+        handle = await engine.start(audited(race, step("echo", "$.n"), steps=["inc"]), {"n": 1})
+        async with asyncio.timeout(4):  # less than the grace after which an attempt is given up
+            assert (await handle.result())["out"] == 1
+        assert await findings(engine, handle.id) == []

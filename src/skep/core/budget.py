@@ -90,7 +90,7 @@ def note_artifact(account: Account | None, output: WorkerOutput) -> Account | No
     elif name == USAGE and account is not None:
         entry = account.entries.get(output.task_id)
         if entry is not None and entry.attempt == output.attempt:
-            entry.usage = _usage(output)
+            entry.usage = _usage(output) or entry.usage
     return account
 
 
