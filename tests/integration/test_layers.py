@@ -9,9 +9,13 @@ from tests.engines import Agents, blueprint, step
 
 from skep import Engine
 from skep.core.outputs import final
-from skep.errors import BlueprintError
+from skep.errors import AttemptEnded, BlueprintError
+from skep.layers.audit import Audit
+from skep.layers.base import Around
+from skep.layers.registry import LayerRegistry, always
+from skep.layers.standard import standard_layers
 from skep.testing.aio import run
-from skep.workers.base import WorkerResult
+from skep.workers.base import WorkerResult, wrap_join
 
 
 class Hook:
@@ -333,3 +337,133 @@ def test_after_a_crash_behind_a_durable_final_only_the_layers_run_again(tmp_path
     else:
         assert value == "result"
     assert told == ([("before", "once"), ("after", "result")] if layer == "main_ai" else [])
+
+
+def test_an_operator_whose_result_is_durable_is_not_called_again(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    flow = blueprint(step("echo", "$.x"), spawner_hints={"layers": ["operator_delegate"]})
+
+    class Hanging(Hands):
+        async def execute(self, ctx, system, prompt, token):
+            ctx.channel.emit(final("by hand"))
+            await self.engine.ledger.flushed()
+            self.said.set()
+            await asyncio.Event().wait()
+
+    async def main():
+        first, second = Hanging(), Hands("again")
+        async with Engine.open(url) as engine:
+            Agents(engine)
+            first.engine, first.said = engine, asyncio.Event()
+            engine.register_operator("o", first)
+            handle = await engine.start(flow, {"x": 1}, operator_backend_id="o")
+            await first.said.wait()
+        async with Engine.open(url, recover="none") as engine:
+            agents = Agents(engine)
+            engine.register_operator("o", second)
+            handle = await engine.resume_run(handle.id)
+            return (await handle.result())["out"], second.calls, agents.calls
+
+    assert run(main()) == ("by hand", [], {})
+
+
+# -- composition -------------------------------------------------------------------------------
+
+
+def test_a_run_is_cancelled_while_a_senior_thinks():
+    class Thinking(Bridge):
+        async def ask(self, task_id, question):
+            self.asked.append(question)
+            await asyncio.Event().wait()
+
+    async def main():
+        async with Engine.open("memory:") as engine:
+            Agents(engine)
+            bridge = Thinking(None)
+            engine.register_senior_bridge("b", bridge)
+            layers = {"layers": ["senior_escalation", "main_ai", "audit"]}
+            handle = await engine.start(blueprint(step("no"), spawner_hints=layers), {}, bridge_id="b")
+            while not bridge.asked:
+                await asyncio.sleep(0)
+            await handle.cancel()
+            report = await handle.wait()
+            return report.status, engine.ledger.counters["abandoned_workers"]
+
+    assert run(main(), timeout=4) == ("cancelled", 0)
+
+
+def test_a_layer_that_raises_after_the_worker_is_named():
+    class Clumsy:
+        name = "clumsy"
+
+        def __call__(self, inner):
+            class Spawner(Around):
+                async def spawn(self, ctx):
+                    async def after(outcome):
+                        raise RuntimeError("oops")
+
+                    return wrap_join(await self.inner.spawn(ctx), after, name="clumsy")
+
+            return Spawner(inner)
+
+    async def main():
+        layers = standard_layers().with_hint("clumsy", always(Clumsy))
+        async with Engine.open("memory:", layers=layers) as engine:
+            Agents(engine)
+            flow = blueprint(step("echo"), spawner_hints={"layers": ["clumsy", "audit"]})
+            return await (await engine.start(flow, {})).wait()
+
+    assert "layer clumsy: RuntimeError: oops" in run(main()).error["message"]
+
+
+def test_the_engine_closes_what_its_layers_share():
+    closed = []
+
+    async def close():
+        closed.append(True)
+
+    async def main():
+        layers = LayerRegistry().with_base("b", always(Audit), close=close)
+        async with Engine.open("memory:", layers=layers):
+            assert closed == []
+
+    run(main())
+    assert closed == [True]
+
+
+def test_workers_see_the_projects_alias():
+    async def main():
+        async with Engine.open("memory:") as engine:
+
+            @engine.agent("who")
+            async def who(inv):
+                return inv.meta["project_name_alias"]
+
+            flow = blueprint(step("who"), metadata={"project_name_alias": "hive"})
+            return (await (await engine.start(flow, {})).result())["out"]
+
+    assert run(main()) == "hive"
+
+
+def test_what_a_worker_says_while_its_result_is_looked_at_comes_too_late():
+    held = []
+
+    class Late(Bridge):
+        async def ask(self, task_id, question):
+            with pytest.raises(AttemptEnded):
+                held[0].emit(final("late"))
+            return "yes"
+
+    async def main():
+        async with Engine.open("memory:") as engine:
+
+            @engine.agent("draft")
+            async def draft(inv):
+                held.append(inv)
+                return WorkerResult({"verdict": "no"}, ok=False)
+
+            engine.register_senior_bridge("b", Late(None))
+            flow = blueprint(step("draft"), spawner_hints={"layers": ["senior_escalation"]})
+            return (await (await engine.start(flow, {}, bridge_id="b")).result())["out"]
+
+    assert run(main()) == BOTH
