@@ -248,6 +248,16 @@ def lua_children(scale: Scale) -> Sequence[Row]:
     )
 
 
+def lua_in_process(scale: Scale) -> Sequence[Row]:
+    lua = skep("ours_lua.py", scale.calls)
+    return (
+        Row("lua-vm", "a new Lua VM", "vm_us", "us", AtMost(100), lua),
+        Row("lua-vm-memory", "a Lua VM that has run a script", "vm_kib", "KiB", AtMost(40), lua),
+        Row("lua-inline", "a before and an after hook, warm VM, inline", "inline_us", "us", AtMost(60), lua),
+        Row("lua-thread", "the same in a thread", "thread_us", "us", AtMost(150), lua),
+    )
+
+
 def sizes(scale: Scale) -> Sequence[Row]:
     tasks, turns = scale.tasks, scale.turns
     return (
