@@ -130,8 +130,8 @@ class LuaScript:
             vm.define(f"_host.{name}", function)
         vm.run(prelude(), {"_started": env.started_at, "_random_seed": env.seeds.numbers})
         entry = self._entry
-        variables = {
-            "ctx": {} if entry.ctx is None else entry.ctx,
+        variables: dict[str, Any] = {
+            "ctx": dict[str, Any]() if entry.ctx is None else entry.ctx,
             "_name": entry.name,
             "_moment": env.started_at,
         }
