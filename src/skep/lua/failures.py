@@ -8,7 +8,7 @@ from skep.errors import ConversionError, LimitExceeded, LuaError, SkepError, Wor
 from skep.lua.limits import Limits
 
 _PLACE = re.compile(r"^\s*(.{1,80}?):(\d+): ")
-_OURS = ("\t?: ", "\t[C]: in function 'xpcall'")
+_OURS = ("\t?: ", "\t[C]: in ?")
 
 
 def script_error(script: str, message: str, traceback: str) -> SkepError:

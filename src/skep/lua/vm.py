@@ -57,7 +57,7 @@ class LuaVM:
         find = roots if callable(roots) else Roots(roots, limits.source).find
         self._calls = Calls(limits, self.hash_seed, find, write or _log_print, trusted=profile == "trusted")
         if random_seed is not None:
-            self._calls.runtime.globals().math.randomseed(random_seed)
+            self.run(Script(f"math.randomseed({random_seed:d})", "seed"))
 
     @property
     def usable(self) -> bool:

@@ -9,7 +9,7 @@ from skep.lua.binding import LuaRuntime
 from skep.lua.convert import BATCH
 from skep.lua.limits import GRAIN, MESSAGE, POLL_SECONDS, TRACEBACK
 
-PARTS = ("guard", "values", "environment", "modules", "drive")
+PARTS = ("guard", "values", "environment", "modules", "drive", "closed")
 """In the order in which they run; each gets the table of what the earlier ones left in it."""
 
 CONSTANTS = {

@@ -3,7 +3,7 @@ local skep = ...
 local trusted = skep.trusted
 local type, error, select, tostring, rawget = type, error, select, tostring, rawget
 local setmetatable, raw_load, utf8_len = setmetatable, load, utf8.len
-local concat, gsub, sub, open = table.concat, string.gsub, string.sub, io.open
+local concat, gsub, open, io_lines, collect = table.concat, string.gsub, io.open, io.lines, collectgarbage
 local limited, ask = skep.limited, skep.ask
 
 local env = {}
@@ -111,9 +111,9 @@ env.os = clock
 
 function env.collectgarbage(what)
   if what == "count" then
-    return collectgarbage("count")
+    return collect("count")
   elseif trusted and (what == nil or what == "collect" or what == "step") then
-    return collectgarbage(what)
+    return collect(what)
   end
   error("collectgarbage: option '" .. tostring(what) .. "' is not available", 2)
 end
@@ -126,7 +126,7 @@ if trusted then
     if type(name) ~= "string" then
       error("io.lines needs the name of a file", 2)
     end
-    return io.lines(name, ...)
+    return io_lines(name, ...)
   end
   env.io = {
     open = open, lines = lines, type = io.type, tmpfile = io.tmpfile, stdout = sink, stderr = sink,
