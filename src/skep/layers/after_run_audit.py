@@ -11,7 +11,6 @@ from skep.errors import SkepError, WorkerCancelled
 from skep.flow.audits import audits_of, looks_at
 from skep.flow.parts import Audit
 from skep.layers.base import Around
-from skep.layers.heed import heeding
 from skep.workers.base import Ctx, Outcome, OwnActs, Spawner, Worker, error_text, wrap_join
 from skep.workers.layer_env import LayerEnv
 
@@ -68,9 +67,7 @@ class _Audited(Around):
 
     async def _look(self, auditor: str, ctx: Ctx, acts: OwnActs, outcome: Outcome) -> None:
         try:
-            found = await heeding(ctx.cancel_token, _ask(auditor, acts, self._report(ctx, outcome)))
-        except WorkerCancelled:
-            return  # the attempt is ended: there is nobody to tell
+            found = await _ask(auditor, acts, self._report(ctx, outcome))
         except Exception as error:  # noqa: BLE001 - an auditor's trouble is told, and nothing else comes of it
             text = error_text(error)
             log.warning("audit of %s attempt %d by %s failed: %s", ctx.task_id, ctx.attempt, auditor, text)
