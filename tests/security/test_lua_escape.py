@@ -6,9 +6,8 @@ tricks by name.
 
 from __future__ import annotations
 
-import os
+import faulthandler
 import sys
-import threading
 
 import pytest
 
@@ -24,7 +23,7 @@ LIMITS = Limits(memory=16 << 20, wall=1.0)
 class Canary:
     """An object whose attributes would be the way out."""
 
-    secret = "canary"
+    treasure = "canary"
 
     def __call__(self, value=None):
         return value
@@ -40,10 +39,9 @@ def vm(profile):
 @pytest.fixture(autouse=True)
 def hard_limit():
     """A test that hangs in C ends the process: better than a suite that never ends."""
-    timer = threading.Timer(60, os._exit, [70])
-    timer.start()
+    faulthandler.dump_traceback_later(60, exit=True)
     yield
-    timer.cancel()
+    faulthandler.cancel_dump_traceback_later()
 
 
 GONE = [
@@ -240,7 +238,7 @@ def test_poisoned_globals_do_not_reach_the_guard(profile):
     assert host.run(Script("return {a = {v, null}, b = f({1})}"), {"v": 1}) == {"a": [1, None], "b": [1]}
     with pytest.raises(LuaError, match="script:1"):
         host.run(Script("nothing()"))
-    with pytest.raises(LimitExceeded, match="instructions|wall"):
+    with pytest.raises(LimitExceeded, match=r"instructions|wall"):
         host.run(Script("while true do end"))
 
 
@@ -260,9 +258,8 @@ def test_a_metatable_on_the_globals_does_not_reach_the_guard(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_globals_and_libraries_of_one_vm_are_not_those_of_another(profile):
     vm(profile).run(Script("x = 1 string.rep = nil math.pi = 3 package.loaded.y = 1 null = 1"))
-    assert vm(profile).run(Script("return {x == nil, ('x'):rep(1), math.pi > 3, package.loaded.y == nil, null ~= 1}")) == [
-        True, "x", True, True, True,
-    ]  # fmt: skip
+    seen = Script("return {x == nil, ('x'):rep(1), math.pi > 3, package.loaded.y == nil, null ~= 1}")
+    assert vm(profile).run(seen) == [True, "x", True, True, True]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
