@@ -233,6 +233,19 @@ def processes(scale: Scale) -> Sequence[Row]:
     )
 
 
+def layers(scale: Scale) -> Sequence[Row]:
+    return (
+        Row(
+            "layers",
+            "ten layers around one attempt, beyond their own work",
+            "us_for_layers",
+            "us",
+            AtMost(5),
+            skep("ours_layers.py", 10, scale.calls),
+        ),
+    )
+
+
 def lua_children(scale: Scale) -> Sequence[Row]:
     return (
         Row(
