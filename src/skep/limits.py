@@ -40,6 +40,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Open tasks of one run."""
     output_tail: int = 1_024
     """Recorded outputs of one attempt."""
+    recorded_calls: int = 1_000_000
+    """Calls that one attempt records, to be run again after an interruption."""
     max_asks: int = 10_000
     """Questions of one task."""
     max_question_bytes: int = 1 * MIB

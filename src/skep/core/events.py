@@ -231,6 +231,20 @@ class TaskCancelled(Event, frozen=True, tag="task_cancelled"):
     task_id: str
 
 
+class CallRecorded(Event, frozen=True, tag="call_recorded"):
+    """A call of a worker that is run again from its record after an interruption; `reply` null: it is kept elsewhere.
+
+    `branch` is the script of the attempt that called, `digest` the SHA-256 of the arguments.
+    """
+
+    task_id: str
+    attempt: int
+    branch: str
+    name: str
+    digest: str
+    reply: ContentRef | None = None
+
+
 class DirectiveInjected(Event, frozen=True, tag="directive_injected"):
     """A word of a senior to a task: its live worker gets it if it listens, its next attempt in any case."""
 
@@ -269,6 +283,7 @@ AnyEvent = (
     | TaskAttemptStarted
     | WorkerOutput
     | TaskCheckpoint
+    | CallRecorded
     | TaskAttemptCompleted
     | TaskAttemptInterrupted
     | TaskPass

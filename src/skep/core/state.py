@@ -277,6 +277,10 @@ def _worker_output(state: EngineState, e: ev.WorkerOutput) -> None:
         run.account = note_artifact(run.account, e)
 
 
+def _call_recorded(_state: EngineState, _event: ev.CallRecorded) -> None:
+    """Only the worker's next attempt needs it, and reads it from the log."""
+
+
 def _task_checkpoint(state: EngineState, e: ev.TaskCheckpoint) -> None:
     state.tasks[e.task_id].checkpoint = e.value
 
@@ -349,6 +353,7 @@ HANDLERS: dict[type[ev.Event], Callable[[EngineState, Any], None]] = {
     ev.TaskAttemptStarted: _task_attempt_started,
     ev.WorkerOutput: _worker_output,
     ev.TaskCheckpoint: _task_checkpoint,
+    ev.CallRecorded: _call_recorded,
     ev.TaskAttemptCompleted: _task_attempt_completed,
     ev.TaskAttemptInterrupted: _task_attempt_interrupted,
     ev.TaskPass: _task_pass,

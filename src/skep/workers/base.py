@@ -54,6 +54,15 @@ class OwnActs(Protocol):
         ...
 
 
+class RecordedCall(Struct, frozen=True):
+    """A call of a script and its reply as canonical JSON; no reply: it is kept elsewhere, as an answer is."""
+
+    branch: str
+    name: str
+    digest: str
+    reply: bytes | None = None
+
+
 class Attempt(Protocol):
     """The engine's side of one running attempt: what a worker may do with it.
 
@@ -88,6 +97,14 @@ class Attempt(Protocol):
         """Keep `value` for the next attempt of this task. Raises `BadValue`, `LimitExceeded`."""
         ...
 
+    def record_call(self, call: RecordedCall) -> None:
+        """Keep a call for an attempt that begins anew after an interruption. Raises `LimitExceeded`."""
+        ...
+
+    async def recorded_calls(self) -> list[RecordedCall]:
+        """What the attempts since the last failed one have recorded: empty unless this one was interrupted."""
+        ...
+
     def append(self, event: OutputEvent, *, by: str) -> None:
         """Record a layer's override after the join, under the engine's authority (R-append)."""
         ...
@@ -112,10 +129,11 @@ class Attempt(Protocol):
         """
         ...
 
-    async def joined(self) -> None:
+    async def joined(self, *, timed: bool = True) -> None:
         """The worker has ended: take nothing more from it, and return when what it delivered is durable.
 
-        For layers, before they let a result out (R-once, R-ack).
+        For layers, before they let a result out (R-once, R-ack). Without `timed` the attempt's deadline does not
+        come any more: for layers that only look at the result.
         """
         ...
 
@@ -359,6 +377,7 @@ __all__ = [
     "Performer",
     "Post",
     "Previous",
+    "RecordedCall",
     "Reusable",
     "Spawner",
     "Worker",

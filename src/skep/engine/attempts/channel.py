@@ -23,6 +23,7 @@ from skep.core.outputs import (
     Progress,
 )
 from skep.engine.acts.own import OwnActs
+from skep.engine.attempts.calls import call_event, earlier_calls
 from skep.engine.attempts.file_refs import take_in
 from skep.engine.attempts.output_types import check_output
 from skep.engine.attempts.set_aside import recall, reference_to, stage
@@ -31,6 +32,7 @@ from skep.engine.questions.asks import Asks, read_ask
 from skep.engine.questions.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
 from skep.journal.base import StreamItem
+from skep.workers.base import RecordedCall
 
 if TYPE_CHECKING:
     from skep.core.tasks import TaskState
@@ -43,6 +45,7 @@ class Channel:
     __slots__ = (
         "_asks",
         "_attempt",
+        "_calls",
         "_checkpoints",
         "_closed",
         "_dispatcher",
@@ -52,6 +55,7 @@ class Channel:
         "_streamed",
         "_task",
         "delivered",
+        "timed",
     )
 
     def __init__(self, dispatcher: Dispatcher, task: TaskState, work_dir: str | None) -> None:
@@ -61,16 +65,14 @@ class Channel:
         self._folders = (work_dir,) if work_dir is not None else ()
         self._closed = False
         self._inline_bytes = dispatcher.ledger.limits.inline_value_bytes
+        self._calls = 0
         self._checkpoints = 0
         self._streamed = 0
         self._asks: Asks | None = None
         self._listens = False
         self.delivered: Final | None = None
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the worker has ended."""
-        return self._closed
+        self.timed = True
+        """Whether the attempt's deadline still means something."""
 
     def close(self) -> None:
         """The worker has ended; from here on only layers append."""
@@ -140,6 +142,21 @@ class Channel:
             at=ledger.now(), task_id=self._task.id, attempt=self._attempt, value=content
         )
         ledger.commit(self._task.log, (event,))
+
+    def record_call(self, call: RecordedCall) -> None:
+        self._check_open()
+        transitions.check_live(self._task, self._attempt)
+        ledger = self._dispatcher.ledger
+        if self._calls >= ledger.limits.recorded_calls:
+            raise LimitExceeded(
+                "recorded_calls", ledger.limits.recorded_calls, where=f"attempt of {self._task.id}"
+            )
+        self._calls += 1
+        ledger.commit(self._task.log, (call_event(ledger, self._task, call),))
+
+    async def recorded_calls(self) -> list[RecordedCall]:
+        dispatcher, task = self._dispatcher, self._task
+        return await earlier_calls(dispatcher.ledger.journal, task, dispatcher.questions.value)
 
     async def ask(
         self,
@@ -215,8 +232,9 @@ class Channel:
     async def recall(self, reference: str) -> Any:
         return await recall(self._dispatcher.ledger, self._task.log, reference)
 
-    async def joined(self) -> None:
+    async def joined(self, *, timed: bool = True) -> None:
         self.close()
+        self.timed = self.timed and timed
         self._record_delivered()
         await self._dispatcher.ledger.flushed()
 

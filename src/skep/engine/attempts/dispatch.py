@@ -160,8 +160,8 @@ class Dispatcher:
             job.timer = self.ledger.clock.call_at(task.deadline, lambda: self._time_out(job))
 
     def _time_out(self, job: Job) -> None:
-        """The deadline is the worker's: one that has ended is under none while layers act."""
-        if job.channel is None or not job.channel.is_closed:
+        """What only observes a worker that has ended is under no deadline of its attempt."""
+        if job.channel is None or job.channel.timed:
             self.end(job, "timeout")
 
     def end(self, job: Job, reason: str) -> None:

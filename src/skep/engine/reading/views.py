@@ -113,6 +113,7 @@ _CONTENTS: dict[type[ev.Event], tuple[str, ...]] = {
     ev.RunFinished: ("result",),
     ev.TaskCreated: ("directive",),
     ev.TaskCheckpoint: ("value",),
+    ev.CallRecorded: ("reply",),
     ev.SignalReceived: ("value",),
     ev.ResourceSet: ("value",),
     ev.DirectiveInjected: ("directive",),

@@ -12,7 +12,7 @@ from skep.core.events import WorkerOutput
 from skep.core.outputs import Artifact, Final, Inline, OutputEvent, inline
 from skep.errors import AttemptEnded, QuestionClosed, ResourceNotFound
 from skep.testing.workers.acts import FakeActs
-from skep.workers.base import CancelToken, Ctx
+from skep.workers.base import CancelToken, Ctx, RecordedCall
 
 
 class FakeLedger:
@@ -27,9 +27,10 @@ class FakeAttempt:
     """Implements `skep.workers.base.Attempt`: keeps what it is given, and can be closed as the engine would.
 
     `outputs` are the events in order, `appended` those of layers as `(event, by)`, `checkpoints` the values,
-    `asked` the questions. `answers` are given to questions in their order, `directives` by their number.
-    `offered` are the seats and payloads of offers; `operator(attempt, payload)` works on them, without one
-    they wait for ever. `own_acts` has the children and the resources, `kept` the values set aside by reference.
+    `calls` those recorded to be replayed (`earlier_calls` by an attempt before), `asked` the questions. `answers`
+    are given to questions in their order, `directives` by their number. `offered` are the seats and payloads of
+    offers; `operator(attempt, payload)` works on them, without one they wait for ever. `own_acts` has the children
+    and the resources, `kept` the values set aside by reference.
     """
 
     operator: Callable[[FakeAttempt, dict[str, Any]], object] | None = None
@@ -42,10 +43,13 @@ class FakeAttempt:
         self.outputs: list[OutputEvent] = []
         self.appended: list[tuple[OutputEvent, str]] = []
         self.checkpoints: list[Any] = []
+        self.calls: list[RecordedCall] = []
+        self.earlier_calls: list[RecordedCall] = []
         self.own_acts = FakeActs()
         self.kept: dict[str, Any] = {}
         self.folders: list[str] = []
         self.closed = False
+        self.timed = True
         self.ledger = FakeLedger()
         self.of = ("T-0000000000000001", 1)
         self._final: Final | None = None
@@ -69,6 +73,13 @@ class FakeAttempt:
     def checkpoint(self, value: Any) -> None:
         self._check_open()
         self.checkpoints.append(values.decode(values.encode(value, where="checkpoint")))
+
+    def record_call(self, call: RecordedCall) -> None:
+        self._check_open()
+        self.calls.append(call)
+
+    async def recorded_calls(self) -> list[RecordedCall]:
+        return list(self.earlier_calls)
 
     def append(self, event: OutputEvent, *, by: str) -> None:
         self.appended.append((event, by))
@@ -113,7 +124,8 @@ class FakeAttempt:
             raise ResourceNotFound(f"this run has no output {reference}")
         return self.kept[reference]
 
-    async def joined(self) -> None:
+    async def joined(self, *, timed: bool = True) -> None:
+        self.timed = self.timed and timed
         self.close()
 
     def last_final(self) -> tuple[Any, bool] | None:
