@@ -58,7 +58,7 @@ class _Audited(Around):
 
         async def after(outcome: Outcome) -> Outcome:
             if not isinstance(outcome, WorkerCancelled):
-                await ctx.channel.joined()
+                await ctx.channel.joined(timed=False)
                 for audit in audits:
                     await self._look(audit.agent, ctx, acts, outcome)
             return outcome
