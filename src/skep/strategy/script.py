@@ -54,10 +54,13 @@ class LuaScript:
     Where Lua cannot yield, the thread itself waits for the answers: it is parked, and the pool replaces it.
     """
 
-    def __init__(self, entry: Entry, environment: Environment, threads: ThreadPool) -> None:
+    def __init__(
+        self, entry: Entry, environment: Environment, threads: ThreadPool, unwind: Callable[[], None]
+    ) -> None:
         self._entry = entry
         self._env = environment
         self._threads = threads
+        self._unwind = unwind
         self._cancel = CancelToken()
         self._vm: LuaVM | None = None
         self._coroutine: LuaCoroutine | None = None
@@ -91,6 +94,11 @@ class LuaScript:
             self._parked.put(None)
         elif self._vm is not None and (self._outcome is None or self._outcome.done()):
             self._vm.close()
+
+    def unwind(self) -> None:
+        """Give a thread that waits back: the session is evicted. From any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._unwind)
 
     # -- on a thread ---------------------------------------------------------------------------
 

@@ -157,6 +157,13 @@ class StrategySession:
             await asyncio.gather(*asking, return_exceptions=True)
         return outcome
 
+    def unwind(self) -> None:
+        """Be evicted soon, if nothing but answers is waited for."""
+        if self._branches is not None and self._branches.waiting:
+            evicting = asyncio.get_running_loop().create_task(self.evict())
+            _background.add(evicting)
+            evicting.add_done_callback(_background.discard)
+
     async def evict(self) -> None:
         """Drop the VM; the next answer or look runs the script again from its record."""
         if self._end is None:
@@ -233,3 +240,7 @@ class StrategySession:
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.set_result(None)
+
+
+_background: set[asyncio.Task[None]] = set()
+"""The event loop refers only weakly to its tasks."""
