@@ -2,6 +2,7 @@
 
     {"$file": "prompts/review.md"}                      the file's text
     {"$agent_md": "agents/review.md", "timeout": 60}    the agent in that file; fields beside it win
+    {"file": "hooks/gate.lua"}                          where Lua is expected: {"source": the text, "name": the path}
 
 What a file holds is not expanded again. Reading is the caller's: this module sees bytes.
 """
@@ -14,6 +15,8 @@ from typing import Any
 from skep.errors import BlueprintError, LimitExceeded
 from skep.flow.agent_md import parse_agent_md
 from skep.flow.document import decode_text
+from skep.flow.lua_files import FILE as LUA_FILE
+from skep.flow.lua_files import find_lua_files
 from skep.flow.problems import Problem, inside
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.values import type_name, type_of
@@ -36,19 +39,28 @@ def expand(
         LimitExceeded: `max_blueprint_bytes` for the document and everything it refers to.
     """
     default = document.get("default_agent_kind", "operator") if type_of(document) is dict else None
-    return _Expander(read, problems, limits, size, default).value(document, "")
+    expander = _Expander(read, problems, limits, size, default)
+    expanded = expander.value(document, "")
+    expander.lua(expanded)
+    return expanded
 
 
-def find_refs(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+def find_refs(document: Any) -> Iterator[tuple[str, str]]:
     """The place and the word of every reference in a document."""
+    yield from _find(document, "")
+    for place, _ in find_lua_files(document):
+        yield place, LUA_FILE
+
+
+def _find(value: Any, place: str) -> Iterator[tuple[str, str]]:
     if type_of(value) is dict:
         for key, item in value.items():
             if key in (FILE, AGENT_MD):
                 yield place, key
-            yield from find_refs(item, inside(place, key))
+            yield from _find(item, inside(place, key))
     elif type_of(value) is list:
         for number, item in enumerate(value):
-            yield from find_refs(item, inside(place, number))
+            yield from _find(item, inside(place, number))
 
 
 class _Expander:
@@ -75,6 +87,16 @@ class _Expander:
         for key, item in value.items():
             members[key] = self.value(item, inside(place, key))
         return members
+
+    def lua(self, expanded: Any) -> None:
+        """Put the text of Lua files in place."""
+        for place, holder in find_lua_files(expanded):
+            if "source" in holder:
+                self._refuse(place, "E-FILE", "file has source beside it", "keep one of them")
+                continue
+            path = holder.pop(LUA_FILE)
+            holder["source"] = self._file(path, inside(place, LUA_FILE), decode_text)
+            holder.setdefault("name", path)
 
     def _text(self, value: dict[str, Any], place: str) -> Any:
         if len(value) > 1:

@@ -10,6 +10,7 @@ from skep.layers import (
     concurrency,
     input_inject,
     long_hold,
+    lua_hint,
     main_ai,
     operator_delegate,
     rate_limit,
@@ -21,6 +22,7 @@ from skep.layers.registry import LayerRegistry, always
 
 def standard_layers() -> LayerRegistry:
     """The registry of a host that adds none of its own: no base layers, the shipped ones on request."""
+    hooks = lua_hint.LuaHooks()
     return (
         LayerRegistry()
         .with_declared(agent_context.build)
@@ -35,4 +37,5 @@ def standard_layers() -> LayerRegistry:
         .with_hint(concurrency.HINT, concurrency.Concurrency().factory)
         .with_hint(rate_limit.HINT, rate_limit.RateLimit().factory)
         .with_hint(budget.HINT, budget.Budget().factory)
+        .with_hint(lua_hint.HINT, hooks.factory, close=hooks.close)
     )
