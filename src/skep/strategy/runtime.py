@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -34,6 +35,10 @@ MAX_DEPTH = 4
 """Forks within forks."""
 
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "debug": logging.DEBUG}
+
+
+Write = Callable[[str, str], None]
+"""Gets level and text of what a script logs."""
 
 
 class Place(Struct, frozen=True):
@@ -69,16 +74,21 @@ class Runtime:
         *,
         strategy: str | None = None,
         budget: Budget | None = None,
+        write: Write | None = None,
     ) -> StrategySession:
-        """A session that begins, or goes on from its record, when it is first looked at."""
+        """A session that begins, or goes on from its record, when it is first looked at.
+
+        What its scripts log goes to `write`, called from their threads; to the log `skep.strategy` without one.
+        """
+        say = write or _logger(session_id)
 
         def script(session: StrategySession) -> Stepper:
-            return self._script(session, record, entry, place)
+            return self._script(session, record, entry, place, say)
 
         return StrategySession(session_id, script, record, self.clock, strategy=strategy, budget=budget)
 
     def _script(
-        self, session: StrategySession, record: SessionRecord, entry: Entry, place: Place
+        self, session: StrategySession, record: SessionRecord, entry: Entry, place: Place, write: Write
     ) -> LuaScript:
         calls = Calls(record.calls(place.branch))
         metrics, budget, now = session.metrics, session.budget, self.clock.now_ms
@@ -87,7 +97,9 @@ class Runtime:
             if place.depth >= MAX_DEPTH:
                 raise LimitExceeded("max_fork_depth", MAX_DEPTH, where="alc.fork")
             return tuple(
-                self._script(session, record, Entry(name=name, ctx=fork.ctx), place.child(number, child))
+                self._script(
+                    session, record, Entry(name=name, ctx=fork.ctx), place.child(number, child), write
+                )
                 for child, name in enumerate(fork.strategies)
             )
 
@@ -107,7 +119,7 @@ class Runtime:
             primitives=small_calls(calls, metrics, budget, now),
             find=Roots(place.roots, self.limits.source).find,
             fork=fork,
-            write=lambda level, text: log.log(_LEVELS.get(level, logging.INFO), "%s: %s", session.id, text),
+            write=write,
             limits=self.limits,
             profile="trusted",
             parked=self._parking.add,
@@ -119,3 +131,10 @@ class Runtime:
         """One thread too many waits: the session of this one comes back from its record when it is answered."""
         if isinstance(script, LuaScript):
             script.unwind()
+
+
+def _logger(session_id: str) -> Write:
+    def write(level: str, text: str) -> None:
+        log.log(_LEVELS.get(level, logging.INFO), "%s: %s", session_id, text)
+
+    return write
