@@ -27,6 +27,8 @@ from skep.layers.registry import LayerRegistry
 from skep.layers.standard import standard_layers
 from skep.limits import DEFAULT_LIMITS, Limits
 from skep.workers.kinds import standard_factories, standard_kinds
+from skep.workers.lua.bridges import Bridge
+from skep.workers.lua.scripts import LuaScripts
 from skep.workers.pool import PoolSize
 from skep.workers.process.tree.registry import adopt_orphans, sweep_leftovers_aside
 from skep.workers.python.agents import PythonAgents
@@ -82,8 +84,9 @@ class Engine(BaseEngine):
         layers: LayerRegistry | None = None,
     ) -> None:
         self.agents = PythonAgents(limits)
+        self.scripts = LuaScripts()
         self.layers = layers or standard_layers()
-        self._factories = standard_factories(self.agents)
+        self._factories = standard_factories(self.agents, self.scripts)
         clock = clock or SystemClock()
         planner = Planner(self._factories, standard_catalog(self.layers), self.layers.link, limits, clock)
         super().__init__(journal, planner, ring or fresh_ring(), clock, limits)
@@ -181,12 +184,51 @@ class Engine(BaseEngine):
                 self.agents.add(name, function)
             else:
                 self.agents.add_class(name, function, PoolSize() if persistent is True else persistent)
-            self.planner.registered[name] = AgentDef(
-                name=name, kind="python", retry=retry, timeout=timeout, on_interrupt=on_interrupt
+            self._declare(
+                AgentDef(name=name, kind="python", retry=retry, timeout=timeout, on_interrupt=on_interrupt)
             )
             return function
 
         return register
+
+    def lua_script(
+        self,
+        name: str,
+        source: str | Path,
+        *,
+        host: Mapping[str, Bridge] | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        on_interrupt: OnInterrupt = "retry",
+    ) -> None:
+        """Register a Lua worker: text, or the path of a file that is read now.
+
+        Steps name it as an agent, and Blueprints as the `fn_id` of a `lua` agent. The script calls
+        `host.<name>(value)` for the functions in `host`, plain or async, as they are now: JSON in, JSON out, and what
+        they raise is a string error in Lua.
+
+        Raises:
+            ConfigError: the name is taken, a bridge is no function, or the file cannot be read.
+        """
+        self.scripts.add(name, source, host)
+        self._declare(
+            AgentDef(
+                name=name,
+                kind="lua",
+                spec={"fn_id": name},
+                retry=retry,
+                timeout=timeout,
+                on_interrupt=on_interrupt,
+            )
+        )
+
+    def _declare(self, agent: AgentDef) -> None:
+        """Let steps name what code has registered."""
+        if agent.name in self.planner.registered:
+            raise ConfigError(
+                f"agent {agent.name!r} is registered twice", fix="give the second one another name"
+            )
+        self.planner.registered[agent.name] = agent
 
 
 async def run(

@@ -402,6 +402,6 @@ def test_an_unknown_kind_is_dropped_where_kinds_are_not_strict(url):
 
 
 def test_a_kind_of_a_later_version_lints_and_does_not_start(url):
-    later = {"name": "later", "kind": "lua", "spec": {}}
+    later = {"name": "later", "kind": "agent", "spec": {}}
     with pytest.raises(KindNotYet):
         execute(url, blueprint(step("echo"), agents=[later]))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from skep.flow.catalog import KindInfo
 from skep.workers.base import AgentFactory
+from skep.workers.lua.kind import LuaKind
+from skep.workers.lua.scripts import LuaScripts
+from skep.workers.lua.spec import check_lua_spec
 from skep.workers.operator.kind import OperatorKind, check_operator_spec
 from skep.workers.process.kind import ProcessKind
 from skep.workers.process.spec import check_subprocess_spec
@@ -23,13 +26,18 @@ def standard_kinds() -> tuple[KindInfo, ...]:
             untrusted_keys=frozenset({"fn_id"}),
         ),
         KindInfo(name="subprocess", aliases=("process",), check=check_subprocess_spec),
-        KindInfo(name="lua", ready=False),
+        KindInfo(name="lua", check=check_lua_spec, untrusted_keys=frozenset({"source", "name", "fn_id"})),
         KindInfo(name="operator", check=check_operator_spec, untrusted_keys=frozenset({"operator_ref"})),
         KindInfo(name="strategy", ready=False),
         KindInfo(name="agent", aliases=("agent_block",), ready=False),
     )
 
 
-def standard_factories(agents: PythonAgents) -> Mapping[str, AgentFactory]:
+def standard_factories(agents: PythonAgents, scripts: LuaScripts) -> Mapping[str, AgentFactory]:
     """What builds the spawners of each ready kind, by its name."""
-    return {"python": PythonKind(agents), "subprocess": ProcessKind(), "operator": OperatorKind()}
+    return {
+        "python": PythonKind(agents),
+        "subprocess": ProcessKind(),
+        "lua": LuaKind(scripts),
+        "operator": OperatorKind(),
+    }

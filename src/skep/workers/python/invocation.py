@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from skep.core.outcomes import DispatchOutcome
@@ -15,6 +15,7 @@ from skep.errors import AttemptEnded, BadValue
 from skep.limits import Limits
 from skep.values import to_plain
 from skep.workers.base import CancelToken, Ctx, Previous
+from skep.workers.on_loop import call_on
 
 T = TypeVar("T")
 
@@ -276,19 +277,7 @@ class Invocation:
     def _do(self, act: Callable[..., T], *args: Any) -> T:
         if threading.get_ident() == self._thread:
             return act(*args)
-        answer: Future[T] = Future()
-
-        def perform() -> None:
-            try:
-                answer.set_result(act(*args))
-            except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits
-                answer.set_exception(error)
-
-        try:
-            self._loop.call_soon_threadsafe(perform)
-        except RuntimeError as error:
-            raise AttemptEnded("the event loop of this attempt is closed") from error
-        return answer.result()
+        return call_on(self._loop, act, *args)
 
 
 def _check_text(value: object, name: str) -> None:
