@@ -23,6 +23,8 @@ from skep.strategy.session import StrategySession
 
 MAX_SESSIONS = 100_000
 """Sessions in memory, ended ones included."""
+BUNDLED = Path(__file__).parent / "bundled"
+"""Our own strategies: the last folder in which every host looks."""
 
 
 class StrategyHost:
@@ -43,7 +45,7 @@ class StrategyHost:
         limits: LuaLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._paths = tuple(Path(path) for path in paths)
+        self._paths = (*map(Path, paths), BUNDLED)
         self._home = Path(home) if home is not None else None
         self._runtime = Runtime(clock or SystemClock(), limits or LuaLimits())
         self._sessions: dict[str, StrategySession] = {}
