@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from skep.cli.commands import answering
 from skep.cli.inputs import parse_value
 from skep.cli.questions import SHOWN, told_to
-from skep.cli.terminal import read_line
 from skep.cli.text import addressed, in_short, visible
 from skep.cli.view.model import ANSWERED, ASKED
 from skep.errors import (
@@ -20,6 +19,7 @@ from skep.errors import (
     QuestionClosed,
     ResumeKeyNotFound,
 )
+from skep.terminal import read_line
 
 if TYPE_CHECKING:
     from skep.cli.bearer import Held

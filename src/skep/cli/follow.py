@@ -12,8 +12,8 @@ from skep.cli.json_out import print_json
 from skep.cli.questions import told_to
 from skep.cli.reader import stdout_failed
 from skep.cli.report import print_run, print_suspended
-from skep.cli.terminal import is_interactive
 from skep.cli.view.audience import Audience, audience
+from skep.terminal import is_interactive
 
 if TYPE_CHECKING:
     from skep.cli.asking import Asking

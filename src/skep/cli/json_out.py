@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from skep.cli.text import UNSAFE
+from skep.visible import UNSAFE
 
 
 def json_text(value: Any) -> str:

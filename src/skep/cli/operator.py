@@ -25,7 +25,7 @@ def operator(
     import asyncio
 
     from skep.cli.seat import serve
-    from skep.cli.terminal import is_interactive
+    from skep.terminal import is_interactive
 
     token = held_tokens(token_file).token("claim")
     if not is_interactive():

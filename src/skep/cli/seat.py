@@ -69,7 +69,7 @@ class Seat:
                 await asyncio.sleep(_LOOK)
 
     async def _work(self, item: WorkItem, claimed: Claimed) -> None:
-        from skep.cli.terminal import read_line
+        from skep.terminal import read_line
 
         _show(item)
         lost = asyncio.ensure_future(self._hold(claimed))

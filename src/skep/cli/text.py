@@ -1,33 +1,13 @@
-"""Text for people: what came from a worker made harmless to a terminal, and times (R-data)."""
+"""Text for people: times, numbers and names, in short."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-# C0, DEL and C1 drive a terminal; line separators and bidirectional overrides make it lie; UTF-8 has no
-# form for a lone surrogate.
-UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]",
-)
+from skep.visible import visible
+
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    return _SHORT.get(char) or (f"\\x{ord(char):02x}" if char <= "\xff" else f"\\u{ord(char):04x}")
-
-
-def visible(text: str, limit: int = 500) -> str:
-    r"""One line of at most `limit` characters in which every control character can be seen.
-
-    >>> visible("red: \x1b[31m\nend")
-    'red: \\x1b[31m\\nend'
-    """
-    shown = UNSAFE.sub(_escape, text[:limit])
-    return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
 
 
 def duration(milliseconds: float) -> str:

@@ -21,12 +21,16 @@ def is_interactive() -> bool:
         return False
 
 
-async def read_line(prompt: str, until: Iterable[asyncio.Future[Any]]) -> str | None:
+async def read_line(
+    prompt: str, until: Iterable[asyncio.Future[Any]] = (), *, goes_on: bool = False
+) -> str | None:
     """The next line that is typed after the prompt was shown; null at its end (Ctrl-D) or when one of `until` is done.
 
-    What was typed before is dropped: it was no answer to what is asked now.
+    What was typed before is dropped: it was no answer to what is asked now. Unless the line `goes_on` with what the
+    line before it began, as the lines of a pasted text do.
     """
-    _drop_typed()
+    if not goes_on:
+        _drop_typed()
     sys.stdout.write(prompt)
     sys.stdout.flush()
     loop = asyncio.get_running_loop()
