@@ -13,8 +13,14 @@ from skep.flow.parts import SubprocessDef
 from skep.layers.audit import Audit
 from skep.layers.project_name_alias import ProjectNameAlias
 from skep.layers.stack import Stack
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
+from skep.lua.runner import Script
 from skep.testing.workers import BIG, ReusableContract, WorkerContract
-from skep.workers.base import Completion, JoinHandler
+from skep.workers.base import BuildEnv, Completion, JoinHandler, wrap_join
+from skep.workers.lua.kind import LuaKind
+from skep.workers.lua.scripts import LuaScripts
+from skep.workers.lua.spawner import LuaSpawner
 from skep.workers.operator.spawner import OperatorSpawner
 from skep.workers.pool import PoolSize
 from skep.workers.process.spawner import ProcessSpawner
@@ -272,6 +278,47 @@ class TestForeignWorkers(WorkerContract):
     @pytest.fixture
     def spawner_of(self):
         return lambda behaviour: _ForeignSpawner(ASYNC[behaviour])
+
+
+LUA = {
+    "echo": "return _CTX",
+    "fail": "error('bad')",
+    "hang": "while true do pcall(function() while true do end end) end",
+    "big": f"return string.rep('x', {BIG})",
+}
+
+
+class TestScripts(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        kind = LuaKind(LuaScripts())
+        return lambda behaviour: kind.build("a", {"source": LUA[behaviour]}, BuildEnv())
+
+
+class _Strange:
+    """A script in a process; each attempt ends when the next process stands, so that no task of the pool is left."""
+
+    runs_ahead = True
+
+    def __init__(self, source):
+        self._pool = ChildPool()
+        self._spawner = LuaSpawner(Script(source), lambda _ctx: ChildRunner(self._pool, "somebody"))
+
+    async def spawn(self, ctx):
+        async def stand(outcome):
+            await self._pool.warm()
+            return outcome
+
+        return wrap_join(await self._spawner.spawn(ctx), stand)
+
+    async def close(self):
+        await self._pool.shutdown()
+
+
+class TestUntrustedScripts(WorkerContract):
+    @pytest.fixture
+    def spawner_of(self):
+        return lambda behaviour: _Strange(LUA[behaviour])
 
 
 class _TaskSpawner:
