@@ -11,7 +11,7 @@ import pytest
 
 from skep.workers.process.poller import poller
 from skep.workers.process.tree import procfs
-from skep.workers.process.tree.marks import brand_of, brand_tree, new_mark
+from skep.workers.process.tree.marks import brand_of, new_mark, set_brand
 from skep.workers.process.tree.own import Own
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -51,7 +51,8 @@ def test_what_a_program_has_started_before_its_brand_is_branded_too(own):
         shell.stdout.readline()
         (child,) = procfs.children(shell.pid)
         _, mark = new_mark()
-        brand_tree(shell.pid, mark, own.newest)
+        for pid in procfs.started(shell.pid, own.newest):
+            set_brand(pid, mark)
         brands = brand_of(shell.pid), brand_of(child)
         os.kill(child, 9)
         shell.kill()

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from skep import Engine, load_blueprint
-from skep.errors import SpawnError, WorkerFailed
+from skep.errors import SkepError, SpawnError, WorkerFailed
 from skep.flow.process_limits import ProcessLimits
 from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
+from skep.workers.process import launch
+from skep.workers.process.command import start
 from skep.workers.process.spawner import ProcessSpawner
+from skep.workers.process.tree import procfs
 from skep.workers.process.tree.records import KEPT
 from skep.workers.process.tree.registry import registry
 
@@ -45,6 +48,10 @@ def python(code, **options):
 def names():
     """What lies in the folder of this host."""
     return {entry.name for entry in Path(registry().records.folder).iterdir()}
+
+
+def descriptors():
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 def there(paths):
@@ -147,6 +154,40 @@ async def test_cpu_time_is_limited():
 
 
 @in_loop
+async def test_what_it_has_started_before_its_limits_is_limited_too(monkeypatch, tmp_path):
+    def busy(command):
+        begun = start(command)
+        while len(procfs.children(begun.pid)) < 1:  # as if the host had been kept from going on
+            pass
+        return begun
+
+    monkeypatch.setattr(launch, "start", busy)
+    wait = f"until [ -e {tmp_path}/limited ]; do :; done"
+    spawner = sh(f"({wait}; ulimit -n) & {wait}; wait", limits=ProcessLimits(open_files=32))
+    attempt = FakeAttempt()
+    worker = await spawner.spawn(make_ctx("", channel=attempt))
+    (tmp_path / "limited").touch()
+    await worker.join()
+    assert attempt.finals == [(32, True)]
+
+
+@in_loop
+@pytest.mark.parametrize("persistent", [False, True])
+async def test_a_program_that_cannot_be_limited_does_not_run(monkeypatch, persistent):
+    def refused(*_):
+        raise PermissionError
+
+    await perform(sh("true"))
+    before = descriptors()
+    monkeypatch.setattr(resource, "prlimit", refused)
+    with pytest.raises(SkepError, match="runs as another user"):
+        await perform(sh("sleep 60", limits=ProcessLimits(open_files=32), persistent=persistent))
+    while procfs.children(os.getpid()) != [registry().guardian]:
+        await asyncio.sleep(0)
+    assert descriptors() == before
+
+
+@in_loop
 async def test_a_limit_above_the_hosts_own_is_the_hosts():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     code = "import time, resource; time.sleep(0.3); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
@@ -163,7 +204,7 @@ def resident():
 def held():
     """Descriptors, and threads but for the one that tidies up from time to time."""
     threads = [thread for thread in threading.enumerate() if not isinstance(thread, threading.Timer)]
-    return len(list(Path("/proc/self/fd").iterdir())), len(threads)
+    return descriptors(), len(threads)
 
 
 @in_loop

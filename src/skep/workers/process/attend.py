@@ -16,11 +16,10 @@ from skep.workers.process.output import Output
 class Attendant:
     """Waits for one child, ends it when it must, and has what it said delivered."""
 
-    def __init__(self, ctx: Ctx, child: Child, output: Output, program: str, limits: Limits) -> None:
+    def __init__(self, ctx: Ctx, child: Child, output: Output, limits: Limits) -> None:
         self._ctx = ctx
         self._child = child
         self._output = output
-        self._program = program
         self._limits = limits
         self._timed_out = False
         output.attach(child)
@@ -41,7 +40,7 @@ class Attendant:
         if reason is not None:
             return WorkerCancelled(reason)
         if self._timed_out:
-            why = WorkerFailed(f"{self._program} did not end within {timeout:g} s{last_words(end)}")
+            why = WorkerFailed(f"{self._output.program} did not end within {timeout:g} s{last_words(end)}")
         return await self._deliver(end) if why is None else self._failed(end, why)
 
     def _time_out(self) -> None:
@@ -52,7 +51,7 @@ class Attendant:
         try:
             await self._output.deliver(end)
         except SkepError as error:
-            return failed(error, f"output of {self._program}: ")
+            return failed(error, f"output of {self._output.program}: ")
         reason = self._ctx.cancel_token.reason
         return WorkerCancelled(reason) if reason is not None else None
 

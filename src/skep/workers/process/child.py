@@ -24,7 +24,7 @@ class Exit(Struct, frozen=True):
     stderr_total: int
 
 
-class Output(Protocol):
+class Takes(Protocol):
     """What takes a child's stdout as it comes."""
 
     def take(self, chunk: bytes) -> None: ...
@@ -42,7 +42,7 @@ class Child:
         started: Started,
         stdin: bytes | None,
         limits: Limits,
-        output: Output,
+        output: Takes,
         tree: Tree,
         *,
         keep_stdin: bool = False,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from skep.errors import SpawnError
 from skep.flow.process_limits import ProcessLimits
 
 
-def confine(pid: int, limits: ProcessLimits) -> None:
-    """Hold a process that was just started, and all that it starts, to its limits.
+def confine(pids: Iterable[int], limits: ProcessLimits) -> None:
+    """Hold processes that were just started, and all that they start, to their limits.
 
     Raises:
-        SpawnError: this system cannot do that.
+        SpawnError: this system cannot do that, or one of them has become another user's.
     """
     if not (limits.memory or limits.cpu_seconds or limits.open_files):
         return
@@ -21,6 +22,18 @@ def confine(pid: int, limits: ProcessLimits) -> None:
         raise SpawnError(
             "limits on memory, CPU time and files need Linux", fix="leave them out of spec.limits here"
         )
+    try:
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended already
+                _hold(pid, limits)
+    except PermissionError as error:
+        raise SpawnError(
+            "the program runs as another user, who cannot be limited",
+            fix="leave memory, CPU time and files out of limits",
+        ) from error
+
+
+def _hold(pid: int, limits: ProcessLimits) -> None:
     from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE, prlimit  # noqa: PLC0415 - only Linux has it
 
     wanted = (
@@ -31,7 +44,6 @@ def confine(pid: int, limits: ProcessLimits) -> None:
     for which, most, slack in wanted:
         if most is None:
             continue
-        with suppress(ProcessLookupError):  # it has ended already
-            hard = prlimit(pid, which)[1]
-            ceiling = most + slack if hard < 0 else min(most + slack, hard)
-            prlimit(pid, which, (min(most, ceiling), ceiling))
+        hard = prlimit(pid, which)[1]
+        ceiling = most + slack if hard < 0 else min(most + slack, hard)
+        prlimit(pid, which, (min(most, ceiling), ceiling))

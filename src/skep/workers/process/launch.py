@@ -13,7 +13,7 @@ from skep.ids import WORKER, new_id
 from skep.limits import Limits
 from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Worker
 from skep.workers.process.attend import Attendant
-from skep.workers.process.child import Child
+from skep.workers.process.child import Child, Takes
 from skep.workers.process.command import Command, start
 from skep.workers.process.confine import confine
 from skep.workers.process.output import Output
@@ -27,6 +27,35 @@ def too_late(ctx: Ctx) -> Worker | None:
     ended = Completion()
     ended.resolve(WorkerCancelled(f"cancelled before the start: {ctx.cancel_token.reason}"))
     return JoinHandler(new_id(WORKER), ctx.cancel_token, ended)
+
+
+async def begin(
+    prepare: Callable[[str], Command],
+    output: Takes,
+    limits: Limits,
+    own_limits: ProcessLimits,
+    *,
+    keep_stdin: bool = False,
+) -> tuple[Child, Tree]:
+    """Start a program within its limits; `prepare` makes its command, given its scratch folder.
+
+    Raises:
+        SpawnError: it cannot be started; and what `prepare` raises.
+    """
+    tree = await Tree.begin()
+    try:
+        command = prepare(tree.scratch)
+        command = structs.replace(command, env=tree.variables() | command.env)
+        child = Child(start(command), command.stdin, limits, output, tree, keep_stdin=keep_stdin)
+    except BaseException:
+        tree.abandon()
+        raise
+    try:
+        confine(tree.begun(), own_limits)
+    except BaseException:
+        child.destroy()
+        raise
+    return child, tree
 
 
 async def launch(
@@ -43,17 +72,13 @@ async def launch(
     Raises:
         SpawnError: it cannot be started; and what `prepare` raises.
     """
-    tree = await Tree.begin()
-    try:
-        ctx.channel.admit_folder(tree.scratch)
-        command = prepare(tree.scratch)
-        command = structs.replace(command, env=tree.variables() | command.env)
-        child = Child(start(command), command.stdin, limits, output, tree)
-        confine(child.pid, own_limits)
-    except BaseException:
-        tree.abandon()
-        raise
-    attendant = Attendant(ctx, child, output, command.argv[0], limits)
+
+    def admitted(scratch: str) -> Command:
+        ctx.channel.admit_folder(scratch)
+        return prepare(scratch)
+
+    child, tree = await begin(admitted, output, limits, own_limits)
+    attendant = Attendant(ctx, child, output, limits)
 
     async def attend() -> Outcome:
         outcome = await attendant.attend(timeout)

@@ -22,6 +22,9 @@ def bounded(host: Limits, own: ProcessLimits) -> Limits:
 class Output(Protocol):
     """Reads one program's stdout; when it has ended, it is either a failure or what it said is delivered."""
 
+    program: str
+    """What it is called in messages."""
+
     def take(self, chunk: bytes) -> None:
         """A piece of stdout."""
         ...

@@ -7,7 +7,7 @@ import logging
 from typing import Self
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from skep.core.outputs import Final, OutputEvent
 from skep.errors import BadValue, WorkerCancelled, WorkerFailed
@@ -16,10 +16,10 @@ from skep.ids import WORKER, new_id
 from skep.limits import Limits
 from skep.workers.base import CancelToken, Completion, Ctx, JoinHandler
 from skep.workers.process.child import Child, Exit
-from skep.workers.process.command import Command, encoded, start
-from skep.workers.process.confine import confine
+from skep.workers.process.command import Command, encoded
 from skep.workers.process.ending import last_words, no_exit_code, too_much
 from skep.workers.process.feed import Feed
+from skep.workers.process.launch import begin
 from skep.workers.process.streams.ndjson import LineDecoder
 from skep.workers.process.streams.records import BadRecords, check_contents, decode_event, event_decoder
 from skep.workers.process.tree.tree import Tree
@@ -102,15 +102,7 @@ class PersistentProcess(JoinHandler):
         self = cls(command.argv[0], limits, timeout)
         self._pull = pull
         self._most = own_limits.output_bytes
-        tree = await Tree.begin()
-        try:
-            command = structs.replace(command, env=tree.variables() | command.env)
-            self._child = Child(start(command), b"", limits, self, tree, keep_stdin=True)
-            confine(self._child.pid, own_limits)
-        except BaseException:
-            tree.abandon()
-            raise
-        self._tree = tree
+        self._child, self._tree = await begin(lambda _: command, self, limits, own_limits, keep_stdin=True)
         self._child.ended.add_done_callback(self._ended)
         self.cancel_token.on_cancel(lambda _: self._dismiss())
         return self

@@ -32,7 +32,7 @@ class PlainOutput:
 
     def __init__(self, ctx: Ctx, program: str, limits: Limits) -> None:
         self._ctx = ctx
-        self._program = program
+        self.program = program
         self._limits = limits
         self._child: Child | None = None
         self._chunks: list[bytes] = []
@@ -52,10 +52,10 @@ class PlainOutput:
 
     def failure(self, end: Exit) -> WorkerFailed | None:
         if self._overflowed:
-            return too_much(self._program, self._limits.process_output_bytes)
-        why = no_exit_code(end, self._program)
+            return too_much(self.program, self._limits.process_output_bytes)
+        why = no_exit_code(end, self.program)
         if why is None and end.code != 0 and self._ctx.channel.final_ok():
-            why = failed_after(end, self._program)
+            why = failed_after(end, self.program)
         return why
 
     async def deliver(self, end: Exit) -> None:

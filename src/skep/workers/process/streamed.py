@@ -27,7 +27,7 @@ class StreamedOutput:
         self, ctx: Ctx, program: str, decoder: StreamDecoder, limits: Limits, most: int | None = None
     ) -> None:
         self._ctx = ctx
-        self._program = program
+        self.program = program
         self._decoder = decoder
         self._limits = limits
         self._most = most
@@ -35,14 +35,14 @@ class StreamedOutput:
         self._feed: Feed
 
     def attach(self, child: Child) -> None:
-        self._feed = Feed(self._ctx, self._program, child, self._limits)
+        self._feed = Feed(self._ctx, self.program, child, self._limits)
 
     def take(self, chunk: bytes) -> None:
         if self._feed.deaf:
             return
         self._size += len(chunk)
         if self._most is not None and self._size > self._most:
-            self._feed.fail(too_much(self._program, self._most))
+            self._feed.fail(too_much(self.program, self._most))
         else:
             self._give(self._decoder.feed(chunk), len(chunk))
 
@@ -52,9 +52,9 @@ class StreamedOutput:
         if not feed.deaf:
             self._give(self._decoder.end(), 0)
         feed.keep(self._decoder.bad)
-        why = feed.why or no_exit_code(end, self._program)
+        why = feed.why or no_exit_code(end, self.program)
         if why is None and end.code != 0 and self._ctx.channel.final_ok():
-            why = failed_after(end, self._program)
+            why = failed_after(end, self.program)
         return why
 
     async def deliver(self, end: Exit) -> None:
@@ -74,4 +74,4 @@ class StreamedOutput:
         feed.show(decoder.bad)
         if decoder.broken is not None:
             feed.keep(decoder.bad)
-            feed.fail(WorkerFailed(f"output of {self._program}: {decoder.broken}"))
+            feed.fail(WorkerFailed(f"output of {self.program}: {decoder.broken}"))

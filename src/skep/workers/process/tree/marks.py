@@ -10,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
-
-from skep.workers.process.tree import procfs
 
 if sys.platform == "linux":
     from resource import prlimit
@@ -63,20 +60,6 @@ def set_brand(pid: int, mark: Mark) -> None:
     if mark.brand and prlimit is not None:
         with suppress(OSError, ValueError):  # it has ended, or became another user's
             prlimit(pid, _LOCKS, (mark.brand, mark.brand))
-
-
-def brand_tree(pid: int, mark: Mark, newest: Callable[[], int]) -> None:
-    """Brand a process and what it may have started since it began: what it starts from now on inherits the brand.
-
-    `newest` tells the last process that was started here: if it is this one, it has started none.
-    """
-    set_brand(pid, mark)
-    if newest() == pid:
-        return
-    waiting = procfs.children(pid) or []
-    for child in waiting:
-        set_brand(child, mark)
-        waiting += procfs.children(child) or []
 
 
 def brand_of(pid: int) -> int:

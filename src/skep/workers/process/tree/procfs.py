@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 PROC = "/proc"
@@ -76,6 +76,21 @@ def children(pid: int) -> list[int] | None:
     """The children of a process's first thread, where orphans come to; `None` if the kernel does not tell."""
     data = _read(CHILDREN.format(pid=pid), MOST)
     return None if data is None else [int(word) for word in data.split()]
+
+
+def started(pid: int, newest: Callable[[], int]) -> Iterator[int]:
+    """A process that has just begun, then what it has started already, each before what that has started.
+
+    What is set on each as it comes is inherited by whatever it starts from then on, so nobody is missed.
+
+    `newest` tells the last process that was started here: if it is this one, it has started none.
+    """
+    yield pid
+    waiting = [] if newest() == pid else [pid]
+    for parent in waiting:
+        for child in children(parent) or ():
+            yield child
+            waiting.append(child)
 
 
 def ancestors(pid: int) -> set[int]:

@@ -18,7 +18,7 @@ from skep.errors import SpawnError
 from skep.workers.process.tree import guardian, leftovers, procfs
 from skep.workers.process.tree.ending import kill_all, reap
 from skep.workers.process.tree.leftovers import KILL_SECONDS
-from skep.workers.process.tree.marks import VARIABLE, Mark, brand_of, brand_tree, digest_of
+from skep.workers.process.tree.marks import VARIABLE, Mark, brand_of, digest_of, set_brand
 from skep.workers.process.tree.members import members
 from skep.workers.process.tree.own import Own
 from skep.workers.process.tree.procfs import Proc
@@ -97,7 +97,8 @@ class Registry:
     def enter(self, pid: int, mark: Mark) -> None:
         """An attempt's program has started."""
         self.live[pid] = mark
-        brand_tree(pid, mark, self.own.newest)
+        for process in procfs.started(pid, self.own.newest):
+            set_brand(process, mark)
         if self._timer is None:
             self._tidy_later()
 

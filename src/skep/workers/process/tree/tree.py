@@ -7,9 +7,11 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 
 from skep.errors import SpawnError
+from skep.workers.process.tree import procfs
 from skep.workers.process.tree.ending import send
 from skep.workers.process.tree.leftovers import REMOVE_SECONDS
 from skep.workers.process.tree.marks import VARIABLE, new_mark
@@ -56,6 +58,10 @@ class Tree:
         """The program that has just been started, as leader of a session of its own."""
         self._leader = leader
         self._registry.enter(leader, self._mark)
+
+    def begun(self) -> Iterator[int]:
+        """The program that has just been started, and what it has started already: see `procfs.started`."""
+        return procfs.started(self._leader, self._registry.own.newest)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal everything: the program's group at once, what has left it as soon as it is found."""
