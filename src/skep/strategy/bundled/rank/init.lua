@@ -28,12 +28,7 @@ M.spec = {
 }
 
 local function generated(o)
-  local batch = {}
-  for i = 1, o.n do
-    batch[i] = K.options(o.llm, { temperature = o.temperature })
-    batch[i].prompt = o.task
-  end
-  return alc.map(alc.llm_batch(batch), K.trim)
+  return alc.map(K.samples(o.n, o.task, K.options(o.llm, { temperature = o.temperature })), K.trim)
 end
 
 local function all_pairs(n)

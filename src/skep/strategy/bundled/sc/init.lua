@@ -31,16 +31,10 @@ M.spec = {
 }
 
 local function sample(o)
-  local prompt = K.paragraphs(
+  return K.samples(o.paths, K.paragraphs(
     o.task,
     "Think step by step. End with a line `Answer: ...` that holds the final answer and nothing else."
-  )
-  local batch = {}
-  for i = 1, o.paths do
-    batch[i] = K.options(o.llm, { temperature = o.temperature })
-    batch[i].prompt = prompt
-  end
-  return alc.llm_batch(batch)
+  ), K.options(o.llm, { temperature = o.temperature }))
 end
 
 function M.run(ctx)

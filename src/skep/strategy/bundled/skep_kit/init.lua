@@ -48,6 +48,15 @@ function K.options(given, preferred)
   return options
 end
 
+-- The same question asked n times at once.
+function K.samples(n, prompt, opts)
+  local batch = {}
+  for i = 1, n do
+    batch[i] = K.options(opts, { prompt = prompt })
+  end
+  return alc.llm_batch(batch)
+end
+
 -- -- answers -----------------------------------------------------------------------------------
 
 -- Without the marks that models put around an answer; a lone pair of stars is what the label's line began with.
@@ -118,7 +127,7 @@ function K.key(text)
   return key:match("^[%s\"'`%*%$]*(.-)[%s\"'`%*%$%.!]*$")
 end
 
--- The most frequent answer, as it was first given, and how many gave it; nil entries are not there.
+-- The most frequent answer, as it was first given, and how many gave it; nil and 0 of none.
 function K.majority(answers)
   local keys, first = {}, {}
   for i, answer in ipairs(answers) do
@@ -126,7 +135,7 @@ function K.majority(answers)
     first[keys[i]] = first[keys[i]] or answer
   end
   local vote = alc.vote(keys)
-  return first[vote.winner], vote.count
+  return vote.winner and first[vote.winner], vote.count
 end
 
 -- Asks, and asks once more if `parse` makes nothing of the answer; `form` says how it should look.

@@ -39,9 +39,19 @@ function S.optional(shape, default)
   return copy
 end
 
--- The ctx of a strategy: its task, options for every question that it asks, and what is its own.
+-- Options of every question that a strategy asks. Others go to the model as they are; the last two are the strategy's.
+local ASKING = {
+  system = S.optional(S.text),
+  max_tokens = S.optional(S.count(1, 1000000)),
+  temperature = S.optional(S.between(0, 2)),
+  model = S.optional(S.text),
+  prompt = { kind = "nothing", optional = true },
+  post_fn = { kind = "nothing", optional = true },
+}
+
+-- The ctx of a strategy: its task, how to ask, and what is its own.
 function S.input(fields)
-  local all = { task = S.text, llm = S.optional(S.object, {}) }
+  local all = { task = S.text, llm = S.optional(S.shape(ASKING), {}) }
   for name, shape in pairs(fields or {}) do
     all[name] = shape
   end
@@ -62,7 +72,7 @@ local function described(shape)
     local what = kind == "integer" and "a whole number" or "a number"
     return ("%s from %s to %s"):format(what, shape.min, shape.max)
   end
-  return (kind == "object" and "an " or "a ") .. kind
+  return ({ nothing = "left out", object = "an object" })[kind] or "a " .. kind
 end
 
 local function absent(value)
@@ -86,6 +96,7 @@ end
 
 local is_kind = {
   any = function() return true end,
+  nothing = function() return false end,
   string = function(value, shape)
     return type(value) == "string" and (not shape.filled or value:find("%S") ~= nil)
   end,

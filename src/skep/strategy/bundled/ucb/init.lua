@@ -35,14 +35,6 @@ M.spec = {
   },
 }
 
-local function generated(o, opts)
-  local batch = {}
-  for i = 1, o.n do
-    batch[i] = K.options(opts, { prompt = o.task })
-  end
-  return alc.map(alc.llm_batch(batch), K.trim)
-end
-
 local function question(o, arm)
   return K.paragraphs(
     "Task:\n" .. o.task,
@@ -87,8 +79,8 @@ end
 function M.run(ctx)
   local o = S.read("ucb", ctx, M.spec.entries.run.input)
   local opts = K.options(o.llm, { temperature = o.temperature })
-  local arms = alc.map(o.candidates or generated(o, opts), function(candidate)
-    return { candidate = candidate, pulls = 0, mean = 0.0 }
+  local arms = alc.map(o.candidates or K.samples(o.n, o.task, opts), function(candidate)
+    return { candidate = K.trim(candidate), pulls = 0, mean = 0.0 }
   end)
   local seen = { unreadable = 0 }
   pull_each(o, opts, seen, arms)

@@ -29,15 +29,6 @@ M.spec = {
   },
 }
 
-local function sample(o)
-  local batch = {}
-  for i = 1, o.samples do
-    batch[i] = K.options(o.llm, { temperature = o.temperature })
-    batch[i].prompt = o.task
-  end
-  return alc.llm_batch(batch)
-end
-
 local function choose(o, answers)
   return K.ask(K.paragraphs(
     "Several responses were given to this task:\n" .. o.task,
@@ -50,7 +41,7 @@ end
 
 function M.run(ctx)
   local o = S.read("usc", ctx, M.spec.entries.run.input)
-  local answers = sample(o)
+  local answers = K.samples(o.samples, o.task, K.options(o.llm, { temperature = o.temperature }))
   local choice = choose(o, answers)
   if choice == nil then
     alc.log("warn", "usc: no choice could be read; the first answer is taken")
