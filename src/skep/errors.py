@@ -485,6 +485,40 @@ class UnknownQuery(StrategyError):
     code = "E-UNKNOWN-QUERY"
 
 
+class PackageError(StrategyError):
+    """A package, or a file that lists packages, cannot be used."""
+
+    code = "E-PACKAGE"
+
+
+class PackageNotFound(PackageError):
+    code = "E-PACKAGE-NOT-FOUND"
+
+
+class PackageExists(PackageError):
+    """What would be written over is kept."""
+
+    code = "E-PACKAGE-EXISTS"
+
+
+class PackageChanged(PackageError):
+    """An installed package is not what was installed."""
+
+    code = "E-PACKAGE-CHANGED"
+
+
+class PackageUntrusted(PackageError):
+    """A package that the owner does not vouch for, where only trusted code may run (R-trust)."""
+
+    code = "E-PACKAGE-TRUST"
+
+
+class SourceRefused(PackageError):
+    """A place from which nothing is installed, or a tree that is not taken in."""
+
+    code = "E-PACKAGE-SOURCE"
+
+
 # -- journal -----------------------------------------------------------------------------------
 
 

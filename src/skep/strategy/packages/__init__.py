@@ -1,0 +1,1 @@
+"""Packages of strategies: where they are found, brought, described and trusted."""

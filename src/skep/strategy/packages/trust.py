@@ -1,0 +1,65 @@
+"""`trusted.json`: what the owner of the home vouches for, by the digest of its files or by its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from skep.errors import PackageError
+from skep.strategy.packages.files import now, read_list, replace
+
+Trust = Literal["trusted", "untrusted"]
+
+
+class Vouched(Struct, kw_only=True):
+    """For what, and since when."""
+
+    name: str
+    at: str
+
+
+class TrustRecord(Struct, kw_only=True):
+    """Digests of packages, and folders whose contents may change without being asked about again."""
+
+    version: Literal[1] = 1
+    digests: dict[str, Vouched] = {}
+    folders: dict[str, Vouched] = {}
+
+    def covers(self, folder: Path) -> bool:
+        """Whether `folder`, with its links resolved, is one of the folders or lies in one."""
+        return any(str(place) in self.folders for place in (folder, *folder.parents))
+
+
+def read_trust(path: Path) -> TrustRecord:
+    """The record; an empty one if there is no such file. Raises `PackageError`."""
+    data = read_list(path)
+    if data is None:
+        return TrustRecord()
+    try:
+        return msgspec.json.decode(data, type=TrustRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PackageError(f"cannot be read: {error}"[:300], where=str(path)) from error
+
+
+def vouch(path: Path, name: str, *, digest: str | None = None, folder: Path | None = None) -> None:
+    """Add a digest or a folder to the record. Only under the home's lock. Raises `PackageError`."""
+    record = read_trust(path)
+    if digest is not None:
+        record.digests.setdefault(digest, Vouched(name=name, at=now()))
+    if folder is not None:
+        record.folders.setdefault(str(folder.resolve()), Vouched(name=name, at=now()))
+    _write(path, record)
+
+
+def disown(path: Path, *, folder: Path) -> None:
+    """Take a folder out of the record. Only under the home's lock. Raises `PackageError`."""
+    record = read_trust(path)
+    if record.folders.pop(str(folder.resolve()), None) is not None:
+        _write(path, record)
+
+
+def _write(path: Path, record: TrustRecord) -> None:
+    replace(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
