@@ -23,6 +23,7 @@ from skep.cli import (
     schema,
     show,
     signals,
+    strategy,
     tail,
     token,
 )
@@ -99,7 +100,7 @@ COMMANDS = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
-GROUPS = {"token": token.app}
+GROUPS = {"strategy": strategy.app, "token": token.app}
 
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from skep.cli.asking import Asking
     from skep.cli.bearer import Held
     from skep.cli.interrupts import Interrupts
+    from skep.cli.strategy_answering import Answering
     from skep.engine.engine import Engine
     from skep.engine.runs.handle import RunHandle
     from skep.engine.runs.info import RunInfo
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
 
 
 class Following:
-    """One run, its watcher and, at a terminal, who is asked its questions."""
+    """One run, its watcher, and who is asked its questions: `asking`, or whoever sits at the terminal."""
 
     def __init__(
-        self, engine: Engine, handle: RunHandle, store: str | None, held: Held, *, wait: bool = False
+        self,
+        engine: Engine,
+        handle: RunHandle,
+        store: str | None,
+        held: Held,
+        *,
+        wait: bool = False,
+        asking: Answering | None = None,
     ) -> None:
         self._engine = engine
         self._handle = handle
@@ -38,7 +46,7 @@ class Following:
         self._wait = wait
         self._over = asyncio.ensure_future(handle.wait())
         self._watcher: Audience | None = None
-        self._asking: Asking | None = None
+        self._asking: Asking | Answering | None = asking
         self._seen = 0
 
     async def follow(self, flow: Node, interrupts: Interrupts, *, as_json: bool, since: int = 0) -> int:
@@ -50,7 +58,7 @@ class Following:
         stream = sys.stderr if as_json else sys.stdout
         async with audience(flow, stream, since=since, only_terminal=as_json) as watcher:
             self._watcher = watcher
-            if watcher is not None and not as_json and is_interactive():
+            if self._asking is None and watcher is not None and not as_json and is_interactive():
                 from skep.cli.asking import Asking
 
                 self._asking = Asking(
@@ -70,12 +78,14 @@ class Following:
 
     async def _until_rest(self, *, as_json: bool) -> RunInfo:
         """The run when it has ended, or is suspended with nobody here to ask."""
-        pump = asyncio.ensure_future(self._pump()) if self._watcher is not None else None
+        pump = asyncio.ensure_future(self._pump()) if self._watcher or self._asking else None
         try:
             while not self._over.done():
                 await self._news()
-                moved = self._asking is not None and await self._asking.put_all()
-                if not moved and not self._over.done() and (info := await self._suspended()) is not None:
+                if await self._put_all() or self._over.done() or (info := await self._suspended()) is None:
+                    continue
+                # What was asked while we looked is there now that all of it is recorded.
+                if not await self._put_all() and not self._over.done():
                     if not self._wait:
                         return info
                     await self._outwait(info, as_json=as_json)
@@ -87,6 +97,10 @@ class Following:
             self._over.cancel()
             if pump is not None:
                 await _end(pump)
+
+    async def _put_all(self) -> bool:
+        """Whether something was asked of whoever answers here, and has ended."""
+        return self._asking is not None and await self._asking.put_all()
 
     async def _news(self) -> None:
         """Wait until the run has ended or is suspended, or there is somebody to be asked."""

@@ -98,7 +98,15 @@ def _explain_layers(agents: Sequence[AgentCalls]) -> None:
             continue
         typer.echo("\nA spawn passes these layers, the outermost first; its end passes them in reverse:")
         for call in layers:
-            options = f" {json.dumps(call.options)}" if call.options else ""
+            options = f" {json.dumps(_brief(call.options))}" if call.options else ""
             typer.echo(visible(f"  {call.key:<20} {call.origin:<6} {call.what}{options}", 2_000))
         names = ", ".join(f"{calls.agent} ({calls.kind})" for calls in group)
         typer.echo(visible(f"  around {names}", 2_000))
+
+
+def _brief(options: Any) -> Any:
+    """Options for a line: the beginning stands for a script, or another long text."""
+    if type_of(options) is dict:
+        return {name: _brief(value) for name, value in options.items()}
+    long = type_of(options) is str and len(options) > _LONGEST_OPTION
+    return f"{options[: _LONGEST_OPTION - 3]}..." if long else options

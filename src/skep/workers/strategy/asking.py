@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-import msgspec
 from msgspec import Struct
 
 from skep.errors import AnswerTimeout, QuestionClosed
 from skep.strategy.answerers.base import Answerer
-from skep.strategy.queries import Answer, Error, Query, Reply, Usage
+from skep.strategy.asked import question_of, reply_to
+from skep.strategy.queries import Error, Query, Reply
 from skep.workers.base import Ctx
-from skep.workers.strategy.record import question_of
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -33,31 +30,3 @@ class Asking(Struct, frozen=True, kw_only=True):
             return reply_to(given)
 
         return answer
-
-
-def reply_to(given: Any) -> Reply:
-    """An answer as people and programs give it: text, `{"text", "usage"?}` or `{"error"}`; else its JSON.
-
-    >>> reply_to({"text": "42", "usage": {"completion_tokens": 1}}).usage.completion_tokens
-    1
-    """
-    if isinstance(given, str):
-        return Answer(given)
-    fields = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    text, error = fields.get("text"), fields.get("error")
-    if isinstance(error, str):
-        return Error(error)
-    if isinstance(text, str):
-        return Answer(text, _usage(fields.get("usage")))
-    return Answer(_json(given))
-
-
-def _usage(given: Any) -> Usage | None:
-    try:
-        return msgspec.convert(given, Usage | None)
-    except msgspec.ValidationError:
-        return None  # a count that is no count is an estimate's to make
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

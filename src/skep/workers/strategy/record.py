@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec import Raw
@@ -95,14 +95,3 @@ class _Branch:
 
     def add(self, call: Call) -> None:
         self._record.add(self._branch, call)
-
-
-def question_of(query: Any) -> dict[str, Any]:
-    """A query as the Question that people and programs see; what nobody said is left out."""
-    shown: dict[str, Any] = {"query_id": query.id, "prompt": query.prompt, "max_tokens": query.max_tokens}
-    if query.system is not None:
-        shown["system"] = query.system
-    for flag in ("grounded", "underspecified"):
-        if getattr(query, flag):
-            shown[flag] = True
-    return shown | ({"options": query.options} if query.options else {})
