@@ -86,8 +86,8 @@ class Engine(BaseEngine):
         self.agents = PythonAgents(limits)
         self.scripts = LuaScripts()
         self.layers = layers or standard_layers()
-        self._factories = standard_factories(self.agents, self.scripts)
         clock = clock or SystemClock()
+        self._factories = standard_factories(self.agents, self.scripts, clock)
         planner = Planner(self._factories, standard_catalog(self.layers), self.layers.link, limits, clock)
         super().__init__(journal, planner, ring or fresh_ring(), clock, limits)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from skep.clock import Clock
 from skep.flow.catalog import KindInfo
 from skep.workers.base import AgentFactory
 from skep.workers.lua.kind import LuaKind
@@ -14,6 +15,8 @@ from skep.workers.process.kind import ProcessKind
 from skep.workers.process.spec import check_subprocess_spec
 from skep.workers.python.agents import PythonAgents
 from skep.workers.python.kind import PythonKind, check_python_spec
+from skep.workers.strategy.kind import StrategyKind
+from skep.workers.strategy.spec import UNTRUSTED_KEYS, check_strategy_spec
 
 
 def standard_kinds() -> tuple[KindInfo, ...]:
@@ -28,16 +31,19 @@ def standard_kinds() -> tuple[KindInfo, ...]:
         KindInfo(name="subprocess", aliases=("process",), check=check_subprocess_spec),
         KindInfo(name="lua", check=check_lua_spec, untrusted_keys=frozenset({"source", "name", "fn_id"})),
         KindInfo(name="operator", check=check_operator_spec, untrusted_keys=frozenset({"operator_ref"})),
-        KindInfo(name="strategy", ready=False),
+        KindInfo(name="strategy", check=check_strategy_spec, untrusted_keys=UNTRUSTED_KEYS),
         KindInfo(name="agent", aliases=("agent_block",), ready=False),
     )
 
 
-def standard_factories(agents: PythonAgents, scripts: LuaScripts) -> Mapping[str, AgentFactory]:
+def standard_factories(
+    agents: PythonAgents, scripts: LuaScripts, clock: Clock
+) -> Mapping[str, AgentFactory]:
     """What builds the spawners of each ready kind, by its name."""
     return {
         "python": PythonKind(agents),
         "subprocess": ProcessKind(),
         "lua": LuaKind(scripts),
         "operator": OperatorKind(),
+        "strategy": StrategyKind(clock),
     }

@@ -8,6 +8,7 @@ from skep.flow.catalog import Catalog
 from skep.testing.aio import run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.base import BuildEnv
+from skep.testing import FakeClock
 from skep.workers.kinds import standard_factories, standard_kinds
 from skep.workers.lua.scripts import LuaScripts
 from skep.workers.operator.kind import check_operator_spec
@@ -24,12 +25,18 @@ def codes(problems):
 
 def test_the_catalog_knows_every_kind_and_alias():
     catalog = Catalog(standard_kinds())
-    assert [kind.name for kind in catalog.kinds if kind.ready] == ["python", "subprocess", "lua", "operator"]
-    assert {kind.name for kind in catalog.kinds if not kind.ready} == {"strategy", "agent"}
+    assert [kind.name for kind in catalog.kinds if kind.ready] == [
+        "python",
+        "subprocess",
+        "lua",
+        "operator",
+        "strategy",
+    ]
+    assert {kind.name for kind in catalog.kinds if not kind.ready} == {"agent"}
     assert catalog.kind("rust_fn") is catalog.kind("python")
     assert catalog.kind("process") is catalog.kind("subprocess")
     assert catalog.kind("agent_block") is catalog.kind("agent")
-    assert set(standard_factories(PythonAgents(), LuaScripts())) == {kind.name for kind in catalog.kinds if kind.ready}
+    assert set(standard_factories(PythonAgents(), LuaScripts(), FakeClock())) == {kind.name for kind in catalog.kinds if kind.ready}
 
 
 # -- python ------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ def test_the_constructor_checks_for_itself(bad):
 
 def test_an_operator_needs_a_seat_and_no_trust():
     assert check_operator_spec({"operator_ref": "red"}, "s") == []
-    factory = standard_factories(PythonAgents(), LuaScripts())["operator"]
+    factory = standard_factories(PythonAgents(), LuaScripts(), FakeClock())["operator"]
     spawner = factory.build("a", {"operator_ref": "red"}, BuildEnv(trusted=False))
     assert (spawner.seat, spawner.runs_ahead) == ("red", False)
 
@@ -206,7 +213,7 @@ def test_an_operator_is_offered_prompt_and_system_prompt():
 
 
 def test_a_program_needs_trust():
-    factory = standard_factories(PythonAgents(), LuaScripts())["subprocess"]
+    factory = standard_factories(PythonAgents(), LuaScripts(), FakeClock())["subprocess"]
     assert isinstance(factory.build("a", FULL, BuildEnv()), ProcessSpawner)
     with pytest.raises(TrustError, match="agent a"):
         factory.build("a", FULL, BuildEnv(trusted=False))
