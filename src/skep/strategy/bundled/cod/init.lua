@@ -40,7 +40,8 @@ end
 local function first_summary(o)
   return K.trim(alc.llm(K.paragraphs(
     source(o),
-    ("Summarise the text in about %d words, in general terms and with few details. Give only the summary."):format(o.words)
+    ("Summarise the text in about %d words, in general terms, with few details."):format(o.words),
+    "Give only the summary."
   ), o.llm))
 end
 

@@ -97,7 +97,8 @@ function K.items(text, max)
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
     local number = line:match("^%s*%**%d+[%.%):]%**%s+(.+)$")
     numbered[#numbered + 1] = number and plain(number)
-    bulleted[#bulleted + 1] = not number and line:match("^%s*[%-%*]%s+(.+)$") and plain(line:match("[%-%*]%s+(.+)$")) or nil
+    local bullet = line:match("^%s*[%-%*]%s+(.+)$")
+    bulleted[#bulleted + 1] = bullet and plain(bullet)
   end
   local found = #numbered > 0 and numbered or bulleted
   return { table.unpack(found, 1, math.min(#found, max)) }
@@ -125,6 +126,17 @@ end
 function K.key(text)
   local key = text:lower():gsub("%s+", " ")
   return key:match("^[%s\"'`%*%$]*(.-)[%s\"'`%*%$%.!]*$")
+end
+
+-- Items without those that say the same as one before.
+function K.distinct(items)
+  local kept, seen = {}, {}
+  for _, item in ipairs(items) do
+    local key = K.key(item)
+    kept[#kept + 1] = not seen[key] and item or nil
+    seen[key] = true
+  end
+  return kept
 end
 
 -- The most frequent answer, as it was first given, and how many gave it; nil and 0 of none.

@@ -41,7 +41,7 @@ local function expanded(o, points)
     return K.paragraphs(
       "Question:\n" .. o.task,
       "Skeleton of the answer:\n" .. skeleton,
-      ("Write point %d, `%s`, in one or two short sentences. Write only this point, without its number."):format(i, point)
+      ("Write point %d, `%s`, in one or two short sentences. Only this point, without its number."):format(i, point)
     )
   end, K.options(o.llm, { post_fn = function(text, point) return { point = point, text = K.trim(text) } end }))
 end

@@ -43,7 +43,7 @@ local function propose(o, frontier)
   return alc.parallel(frontier, function(state)
     return K.paragraphs(
       so_far(o, state.thoughts),
-      ("Propose %d different possible next steps, one a line, numbered. Only the steps, no solution."):format(o.thoughts)
+      ("Propose %d different next steps, one a line, numbered. Only the steps, no solution."):format(o.thoughts)
     )
   end, o.llm)
 end
@@ -51,18 +51,14 @@ end
 local function extended(state, thought)
   local thoughts = { table.unpack(state.thoughts) }
   thoughts[#thoughts + 1] = thought
-  return { thoughts = thoughts, value = 0.0 }
+  return { thoughts = thoughts }
 end
 
 local function children(o, frontier)
   local found = {}
   for i, said in ipairs(propose(o, frontier)) do
-    local seen = {}
-    for _, thought in ipairs(K.items(said, o.thoughts)) do
-      if not seen[K.key(thought)] then
-        seen[K.key(thought)] = true
-        found[#found + 1] = extended(frontier[i], thought)
-      end
+    for _, thought in ipairs(K.distinct(K.items(said, o.thoughts))) do
+      found[#found + 1] = extended(frontier[i], thought)
     end
   end
   return found
