@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -318,3 +319,60 @@ def test_references_to_python_objects_do_not_pile_up():
         host.run(Script("return {null, f({1, null})}"), {"v": [None] * 10})
     assert sys.getrefcount(function) == before[1]
     assert sys.getrefcount(None) - before[0] < 1_000
+
+
+# Near 200 nested C calls the guard's hook fails for want of stack, and no hook is called while its error is on its
+# way: what runs then, or in what died of it, would run for ever.
+DEEP = """
+local function deep(n, f)
+  if n == 0 then return f() end
+  return (string.gsub('x', 'x', function() deep(n - 1, f) end))
+end
+local function busy() for i = 1, 3000 do end end
+local function forever() while true do end end
+local bomb = setmetatable({}, {__close = forever})
+local function dying() local x <close> = bomb busy() coroutine.yield() end
+"""
+DEEP_TRICKS = {
+    "close what died of a failed hook": """
+        local co = coroutine.create(dying)
+        pcall(deep, n, function() coroutine.resume(co) end)
+        coroutine.close(co)""",
+    "a wrapped one": "pcall(deep, n, coroutine.wrap(dying))",
+    "the handler of a failed hook": "pcall(deep, n, function() xpcall(busy, forever) end)",
+    "the same from above": "xpcall(deep, forever, n, busy)",
+    "the same in a coroutine": "coroutine.wrap(function() xpcall(deep, forever, n, busy) end)()",
+    "close where the hook fails": """
+        local co = coroutine.create(dying)
+        coroutine.resume(co)
+        pcall(deep, n, function() coroutine.close(co) end)""",
+    "the handler of a full stack": """
+        local function fill(a, b, c, d, e, g) for i = 1, n * 3 do end return fill(a, b, c, d, e, g) + 1 end
+        xpcall(fill, forever)""",
+}
+
+
+@pytest.mark.parametrize("trick", DEEP_TRICKS)
+def test_no_script_outlives_its_limits_where_the_hook_fails(trick):
+    for nesting in range(180, 200):
+        host = LuaVM(Limits(instructions=1_000_000, wall=5.0), "untrusted")
+        with suppress(LimitExceeded, LuaError):
+            host.run(Script(f"{DEEP} local n = {nesting} {DEEP_TRICKS[trick]}"))
+
+
+MANY_CLOSES = """
+local closing = setmetatable({}, {__close = busy})
+local function stack(n) local x <close> = closing if n == 0 then coroutine.yield() else stack(n - 1) end return 1 end
+local co = coroutine.create(stack)
+coroutine.resume(co, 20000)
+local closed = 'refused'
+pcall(deep, n, function() closed = coroutine.close(co) end)
+return closed
+"""
+
+
+def test_closing_is_refused_where_no_hook_could_count_it():
+    for nesting in range(180, 200):
+        host = LuaVM(Limits(instructions=1_000_000, wall=5.0), "untrusted")
+        with suppress(LimitExceeded, LuaError):
+            assert host.run(Script(f"{DEEP} local n = {nesting} {MANY_CLOSES}")) == "refused"

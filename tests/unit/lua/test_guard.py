@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from skep.errors import LimitExceeded, LuaError, WorkerCancelled
-from skep.lua.limits import Limits
+from skep.lua.limits import GRAIN, Limits
 from skep.lua.runner import Script
 from skep.lua.vm import LuaVM
 from skep.workers.cancel import CancelToken
@@ -200,3 +200,40 @@ def test_nested_brackets_do_not_upset_the_parser():
         LuaVM().run(Script("return " + "(" * 100_000 + "1" + ")" * 100_000))
     with pytest.raises(LuaError):
         LuaVM().run(Script("return " + "{" * 100_000))
+
+
+@pytest.mark.parametrize(
+    "catching",
+    [
+        "pcall(error)",
+        "xpcall(error, print)",
+        "coroutine.close(coroutine.create(print))",
+        "coroutine.resume(dead)",
+        "coroutine.create(print)",
+        "pcall(wrapped)",
+    ],
+)
+def test_whatever_catches_costs_a_grain_although_it_runs_few_instructions(catching):
+    vm = LuaVM(Limits(instructions=100 * GRAIN))
+    setup = "local dead = coroutine.create(error) local wrapped = coroutine.wrap(error) "
+    with pytest.raises(LimitExceeded, match="instructions"):
+        vm.run(Script(f"{setup} for i = 1, 110 do {catching} end", "loop"))
+
+
+def test_nobody_catches_the_want_of_memory():
+    vm = LuaVM(Limits(memory=1 << 20))
+    with pytest.raises(LimitExceeded, match="memory"):
+        vm.run(Script("pcall(string.rep, 'x', 1 << 24) return 1"))
+    assert not vm.usable
+
+
+def test_a_coroutine_that_fails_is_dead_and_has_closed_what_it_had():
+    script = """
+        local closed = 0
+        local closing = setmetatable({}, {__close = function() closed = closed + 1 end})
+        local co = coroutine.create(function(a) local x <close> = closing coroutine.yield(a) error({code = 7}) end)
+        local _, first = coroutine.resume(co, 1)
+        local ok, e = coroutine.resume(co)
+        local again, why = coroutine.resume(co)
+        return {first, ok, e.code, closed, coroutine.status(co), again, why}"""
+    assert LuaVM().run(Script(script)) == [1, False, 7, 1, "dead", False, "cannot resume dead coroutine"]
