@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from skep.core.events import TaskPass
-from skep.journal.base import RunSummary, StreamItem
+from skep.journal.base import RunSummary, StreamBatch
 from skep.journal.sqlite import SqliteJournal
 from skep.testing.aio import run
 
@@ -45,7 +45,7 @@ async def write(store, log, total):
         events = [TaskPass(at=1, task_id=f"{log} {version + n}") for n in range(1, count + 1)]
         if version % 3 == 0:
             journal.stage_blob(f"{log} {version + 1}".encode(), log=log)
-            journal.stream(log, [StreamItem("t", 1, version, version, 1, b"x")])
+            journal.stream(log, StreamBatch("t", 1, version, version, 1, [b"x", b"y"]))
         seq = journal.append(
             log, version + 1, events, row(log, version + count) if version % 4 == 0 else None
         )

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from skep.errors import LimitExceeded
-from skep.journal.base import StreamItem
+from skep.journal.base import StreamBatch
 from skep.journal.sqlite import SqliteJournal, inbox, leases, logs, opening, runs, stream
 from skep.limits import Limits
 from skep.testing.aio import in_loop, run
@@ -127,7 +127,7 @@ async def test_beyond_its_backlog_staging_refuses_and_recovers(path):
 @in_loop
 async def test_the_stream_lane_needs_no_append_and_counts_what_it_drops(path):
     async with opened(SqliteJournal(path, limits=Limits(stream_backlog=10))) as journal:
-        journal.stream("run:a", [StreamItem("t", 1, number, 1, 1, b"x") for number in range(1, 16)])
+        journal.stream("run:a", StreamBatch("t", 1, 1, 1, 1, [b"x"] * 15))
         await journal.acquire("run:b")
         assert [item.number for item in await journal.read_stream("run:a")] == list(range(6, 16))
         assert journal.stats()["stream_dropped"] == 5

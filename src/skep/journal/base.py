@@ -84,6 +84,36 @@ class StreamItem(Struct, frozen=True, gc=False):
     data: bytes
 
 
+class StreamBatch(Struct, frozen=True, gc=False):
+    """Outputs of one attempt that came at once: the first has the number `first`, each has the same anchor."""
+
+    task_id: str
+    attempt: int
+    first: int
+    version: int
+    at: int
+    data: Sequence[bytes]
+    """Of each item; never changed afterwards."""
+
+    def items(self) -> list[StreamItem]:
+        """What readers see.
+
+        >>> [(item.number, item.data) for item in StreamBatch("T", 1, 7, 3, 0, [b"a", b"b"]).items()]
+        [(7, b'a'), (8, b'b')]
+        """
+        task_id, attempt, version, at = self.task_id, self.attempt, self.version, self.at
+        return [
+            StreamItem(task_id, attempt, number, version, at, data)
+            for number, data in enumerate(self.data, self.first)
+        ]
+
+    def after(self, count: int) -> StreamBatch:
+        """This batch without its first `count` items."""
+        return StreamBatch(
+            self.task_id, self.attempt, self.first + count, self.version, self.at, self.data[count:]
+        )
+
+
 class InboxMessage(Struct, frozen=True):
     """What another process wants of a log's owner; `body` is JSON."""
 
@@ -172,11 +202,11 @@ class Journal(Protocol):
         """
         ...
 
-    def stream(self, log: str, items: Sequence[StreamItem]) -> None:
+    def stream(self, log: str, batch: StreamBatch) -> None:
         """Queue items for the Stream lane: best effort, in order, never waited for.
 
         Items that the writer cannot keep up with are dropped, oldest first, and counted. A log keeps its last
-        `stream_items`.
+        `stream_items`, and at most a fifth more.
         """
         ...
 

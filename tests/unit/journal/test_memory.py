@@ -4,7 +4,7 @@ import pytest
 
 from skep.core.events import RunFinished
 from skep.errors import BlobNotFound
-from skep.journal.base import StreamItem
+from skep.journal.base import StreamBatch
 from skep.journal.memory import MemoryJournal
 from skep.journal.memory.streams import ITEM_BYTES
 from skep.limits import Limits
@@ -18,7 +18,7 @@ async def run_once(journal, run_id, number, status="done"):
     await journal.acquire(log)
     sha256 = await journal.put_blob(f"only {run_id}".encode(), log=log)
     await journal.put_blob(b"everybody's", log=log)
-    journal.stream(log, [StreamItem("t", 1, 1, 1, 1, b"x")])
+    journal.stream(log, StreamBatch("t", 1, 1, 1, 1, [b"x"]))
     journal.append(log, 1, events(run_id), summary(run_id, "running", created_at=number))
     journal.append(log, 2, events("end"), summary(run_id, status, created_at=number))
     await journal.release(log)
@@ -72,7 +72,7 @@ async def test_sessions_keep_their_last_events_all_together():
         journal.append("run:a", 1, events("kept"), summary("a"))
         for version in (1, 3):
             journal.append("session:a", version, events("x", "y"))
-        journal.stream("session:a", [StreamItem("t", 1, 1, 1, 1, b"x")])
+        journal.stream("session:a", StreamBatch("t", 1, 1, 1, 1, [b"x"]))
         for version in range(1, 9):
             journal.append("session:b", version, events(str(version)))
         assert [item.version for item in await journal.read("session:a")] == [3, 4]
@@ -123,7 +123,7 @@ async def test_streams_are_bounded_by_bytes_and_the_quietest_log_goes_first():
     async with opened(MemoryJournal(Limits(memory_stream_bytes=room))) as journal:
 
         def stream(log, *numbers):
-            journal.stream(log, [StreamItem("t", 1, number, 1, 1, b"x" * 100) for number in numbers])
+            journal.stream(log, StreamBatch("t", 1, numbers[0], 1, 1, [b"x" * 100] * len(numbers)))
 
         async def kept(log):
             return [item.number for item in await journal.read_stream(log)]
@@ -136,7 +136,7 @@ async def test_streams_are_bounded_by_bytes_and_the_quietest_log_goes_first():
         stream("session:c", 2, 3, 4, 5, 6)
         assert [await kept(f"session:{name}") for name in "abc"] == [[], [], [3, 4, 5, 6]]
         assert journal.stats()["stream_pruned"] == 6
-        journal.stream("session:d", [StreamItem("t", 1, 1, 1, 1, b"x" * 10_000)])
+        journal.stream("session:d", StreamBatch("t", 1, 1, 1, 1, [b"x" * 10_000]))
         assert [await kept(f"session:{name}") for name in "cd"] == [[], []]
         assert journal._streams._logs == {}
         assert journal._streams._bytes == 0

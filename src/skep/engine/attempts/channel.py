@@ -31,7 +31,7 @@ from skep.engine.attempts.streamed_lines import encoded_lines
 from skep.engine.questions.asks import Asks, read_ask
 from skep.engine.questions.questions import Ask
 from skep.errors import AttemptEnded, BadValue, LimitExceeded
-from skep.journal.base import StreamItem
+from skep.journal.base import StreamBatch
 from skep.workers.base import RecordedCall
 
 if TYPE_CHECKING:
@@ -355,9 +355,6 @@ class Channel:
         version = self._dispatcher.ledger.version(task.log)
         first = self._streamed + 1
         self._streamed += len(lines)
-        items = [
-            StreamItem(task.id, attempt, number, version, now, line)
-            for number, line in enumerate(lines, first)
-        ]
-        self._dispatcher.ledger.journal.stream(task.log, items)
-        self._dispatcher.subscriptions.streamed(task.log, items)
+        batch = StreamBatch(task.id, attempt, first, version, now, lines)
+        self._dispatcher.ledger.journal.stream(task.log, batch)
+        self._dispatcher.subscriptions.streamed(task.log, batch)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import groupby
 
 from skep.errors import Lagged
-from skep.journal.base import Durable, Recorded, StreamItem
+from skep.journal.base import Durable, Recorded, StreamBatch, StreamItem
 
 StreamListener = Callable[[StreamItem], None]
 Check = Callable[[], Awaitable[object]]
@@ -148,10 +148,12 @@ class Subscriptions:
 
         return stop
 
-    def streamed(self, log: str, items: Sequence[StreamItem]) -> None:
-        for listener in tuple(self._streams.get(log, ())):
-            for item in items:
-                listener(item)
+    def streamed(self, log: str, batch: StreamBatch) -> None:
+        if listeners := self._streams.get(log):
+            items = batch.items()
+            for listener in tuple(listeners):
+                for item in items:
+                    listener(item)
 
     def end(self) -> None:
         """The engine closes."""

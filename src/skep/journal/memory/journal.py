@@ -19,6 +19,7 @@ from skep.journal.base import (
     Listener,
     Recorded,
     RunSummary,
+    StreamBatch,
     StreamItem,
     Watch,
 )
@@ -120,10 +121,10 @@ class MemoryJournal:
     def listen(self, on_durable: Listener, on_failure: FailureListener) -> None:
         self._tell.listen(on_durable, on_failure)
 
-    def stream(self, log: str, items: Sequence[StreamItem]) -> None:
+    def stream(self, log: str, batch: StreamBatch) -> None:
         if not self._open:
             raise _not_open(self._tell)
-        self._streams.put(log, items)
+        self._streams.put(log, batch)
 
     async def drained(self) -> None:
         if not self._open:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Sequence
-
-from skep.journal.base import StreamItem
+from skep.journal.base import StreamBatch, StreamItem
+from skep.journal.stream import BatchLine
 from skep.limits import Limits
 
 ITEM_BYTES = 256
-"""What an item takes beside its data."""
+"""What an item takes beside its data, if it came alone."""
 
 
 class MemoryStreams:
@@ -18,36 +16,45 @@ class MemoryStreams:
     def __init__(self, limits: Limits) -> None:
         self.pruned = 0
         self._limits = limits
-        self._logs: dict[str, deque[StreamItem]] = {}
+        self._logs: dict[str, BatchLine] = {}
         self._bytes = 0
 
-    def put(self, log: str, items: Sequence[StreamItem]) -> None:
+    def put(self, log: str, batch: StreamBatch) -> None:
         """Add items; `log` counts as the least quiet from now on."""
-        kept = self._logs.pop(log, None) or deque()
-        self._logs[log] = kept
-        kept.extend(items)
-        self._bytes += _size(items)
-        self._prune(kept, len(kept) - self._limits.stream_items)
+        line = self._logs.pop(log, None) or BatchLine()
+        self._logs[log] = line
+        self._bytes -= _size(line)
+        line.add(log, batch)
+        self.pruned += line.shed(self._limits.stream_items)
+        self._bytes += _size(line)
         while self._bytes > self._limits.memory_stream_bytes:
-            name, quiet = next(iter(self._logs.items()))
-            if quiet:
-                self._prune(quiet, 1)
-            if not quiet:
-                del self._logs[name]
+            self._shorten(*next(iter(self._logs.items())))
 
     def read(self, log: str, task_id: str | None, after: int, limit: int) -> list[StreamItem]:
-        items = self._logs.get(log, ())
-        return [item for item in items if item.number > after and task_id in (None, item.task_id)][:limit]
+        line = self._logs.get(log)
+        return [
+            item
+            for _, batch in (line.batches if line is not None else ())
+            if task_id in (None, batch.task_id)
+            for item in batch.items()
+            if item.number > after
+        ][:limit]
 
     def drop(self, log: str) -> None:
         """Forget a log."""
-        self._bytes -= _size(self._logs.pop(log, ()))
+        line = self._logs.pop(log, None)
+        if line is not None:
+            self._bytes -= _size(line)
 
-    def _prune(self, kept: deque[StreamItem], count: int) -> None:
-        gone = [kept.popleft() for _ in range(count)]
-        self._bytes -= _size(gone)
-        self.pruned += len(gone)
+    def _shorten(self, log: str, line: BatchLine) -> None:
+        """Make room at the cost of a log, as far as it goes."""
+        size = _size(line)
+        room = self._limits.memory_stream_bytes - (self._bytes - size)
+        self.pruned += line.shed(self._limits.stream_items, room, ITEM_BYTES)
+        self._bytes -= size - _size(line)
+        if not line.batches:
+            del self._logs[log]
 
 
-def _size(items: Collection[StreamItem]) -> int:
-    return sum([len(item.data) for item in items]) + ITEM_BYTES * len(items)
+def _size(line: BatchLine) -> int:
+    return line.bytes + ITEM_BYTES * line.count

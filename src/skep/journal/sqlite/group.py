@@ -15,7 +15,7 @@ from skep.core.directory import touches
 from skep.core.events import AnyEvent
 from skep.errors import NotRecordable, SkepError
 from skep.journal.announce import CommittedRow
-from skep.journal.base import RunSummary, StreamItem
+from skep.journal.base import RunSummary, StreamBatch
 from skep.journal.codec import encode_events, join
 from skep.limits import Limits
 
@@ -86,7 +86,7 @@ class Group(Struct):
 
     rows: list[Row]
     summaries: dict[str, tuple[str, RunSummary]]
-    stream: list[tuple[str, StreamItem]]
+    stream: list[tuple[str, StreamBatch]]
     blobs: list[Blob]
     jobs: list[Job]
     refused: list[tuple[Append, NotRecordable]]
@@ -102,7 +102,7 @@ class Group(Struct):
 
 def gather(
     items: Iterable[object],
-    stream: list[tuple[str, StreamItem]],
+    stream: list[tuple[str, StreamBatch]],
     limits: Limits,
     broken: dict[str, NotRecordable],
 ) -> Group:

@@ -28,6 +28,7 @@ from skep.journal.base import (
     Listener,
     Recorded,
     RunSummary,
+    StreamBatch,
     StreamItem,
     Watch,
 )
@@ -154,9 +155,9 @@ class SqliteJournal:
     def listen(self, on_durable: Listener, on_failure: FailureListener) -> None:
         self._tell.listen(on_durable, on_failure)
 
-    def stream(self, log: str, items: Sequence[StreamItem]) -> None:
+    def stream(self, log: str, batch: StreamBatch) -> None:
         writer = self._working()
-        if writer.stream.put(log, items):
+        if writer.stream.put(log, batch):
             writer.wake()
 
     async def drained(self) -> None:

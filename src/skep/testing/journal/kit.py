@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from skep.core.events import AnyEvent, TaskPass
-from skep.journal.base import Durable, Journal, Recorded, RunSummary, StreamItem
+from skep.journal.base import Durable, Journal, Recorded, RunSummary, StreamBatch, StreamItem
 from skep.limits import DEFAULT_LIMITS, Limits
 
 OpenJournal = Callable[[], Journal]
@@ -85,6 +85,12 @@ async def settle(journal: Journal, seq: int) -> None:
 def items(task_id: str, *numbers: int) -> list[StreamItem]:
     """Stream items of one task."""
     return [StreamItem(task_id, 1, number, 5, 9, f"{task_id}{number}".encode()) for number in numbers]
+
+
+def batch(task_id: str, *numbers: int) -> StreamBatch:
+    """The same items as they came: `numbers` follow each other."""
+    data = [item.data for item in items(task_id, *numbers)]
+    return StreamBatch(task_id, 1, numbers[0], 5, 9, data)
 
 
 class Part:

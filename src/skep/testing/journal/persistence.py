@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from skep.testing.aio import in_loop
-from skep.testing.journal.kit import NewStore, Part, events, items, names, opened, summary
+from skep.testing.journal.kit import NewStore, Part, batch, events, items, names, opened, summary
 
 
 class PersistenceContract(Part):
@@ -18,7 +18,7 @@ class PersistenceContract(Part):
             lease = await journal.acquire("run:a")
             seq = journal.append("run:a", 1, events("x"), summary("a"))
             sha256 = journal.stage_blob(b"kept", log="run:a")
-            journal.stream("run:a", items("t", 1))
+            journal.stream("run:a", batch("t", 1))
             message = await journal.send("run:a", {"kind": "cancel"})
             await journal.flushed(seq)
             position = (await journal.read_all())[-1].position

@@ -11,7 +11,7 @@ import pytest
 from skep.errors import Fenced, JournalFailed, SkepError
 from skep.journal.base import Durable
 from skep.testing.aio import in_loop
-from skep.testing.journal.kit import Ear, NewStore, Part, events, items, names, opened, settle, summary
+from skep.testing.journal.kit import Ear, NewStore, Part, batch, events, names, opened, settle, summary
 
 
 class WritingContract(Part):
@@ -127,7 +127,7 @@ class WritingContract(Part):
         with pytest.raises(JournalFailed):
             journal.stage_blob(b"x", log="run:a")
         with pytest.raises(JournalFailed):
-            journal.stream("run:a", items("t", 1))
+            journal.stream("run:a", batch("t", 1))
         await journal.close()
 
     @in_loop
