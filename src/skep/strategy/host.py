@@ -16,6 +16,7 @@ from skep.lua.vm import LuaVM
 from skep.strategy.answerers.base import Answerer
 from skep.strategy.budget import Budget, read_budget
 from skep.strategy.outcomes import End
+from skep.strategy.packages.resolution import Packages
 from skep.strategy.records import MemoryRecord
 from skep.strategy.runtime import Place, Runtime
 from skep.strategy.script import Entry
@@ -23,8 +24,6 @@ from skep.strategy.session import StrategySession
 
 MAX_SESSIONS = 100_000
 """Sessions in memory, ended ones included."""
-BUNDLED = Path(__file__).parent / "bundled"
-"""Our own strategies: the last folder in which every host looks."""
 
 
 class StrategyHost:
@@ -45,7 +44,7 @@ class StrategyHost:
         limits: LuaLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._paths = (*map(Path, paths), BUNDLED)
+        self._paths = tuple(map(Path, paths))
         self._home = Path(home) if home is not None else None
         self._runtime = Runtime(clock or SystemClock(), limits or LuaLimits())
         self._sessions: dict[str, StrategySession] = {}
@@ -60,6 +59,10 @@ class StrategyHost:
         """Drop every VM. Sessions that have not ended are left as they are."""
         for session in list(self._sessions.values()):
             await session.evict()
+
+    def packages(self, extra_paths: Sequence[Path | str] = ()) -> Packages:
+        """Where this host looks for packages, `extra_paths` first."""
+        return Packages(self._paths, extra_paths, self._home, largest=self._runtime.limits.source)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ class StrategyHost:
             f"s-{now:x}-{secrets.token_hex(8)}",
             Entry(source=code, name=strategy or "code", ctx=ctx),
             MemoryRecord(now),
-            Place((*map(Path, extra_paths), *self._paths)),
+            Place(self.packages(extra_paths)),
             strategy=strategy,
             budget=read_budget(ctx, budget),
         )
@@ -121,10 +124,10 @@ class StrategyHost:
         Raises:
             LuaError, LimitExceeded, ConversionError: as `LuaVM.run`.
         """
-        roots = (*map(Path, extra_paths), *self._paths)
+        find = self.packages(extra_paths).finder("trusted")
 
         def evaluate() -> Any:
-            vm = LuaVM(self._runtime.limits, roots=roots)
+            vm = LuaVM(self._runtime.limits, roots=find)
             try:
                 return vm.run(Script(code, "eval"))
             finally:

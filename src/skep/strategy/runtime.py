@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct, structs
 
@@ -12,10 +11,10 @@ from skep.clock import Clock
 from skep.errors import LimitExceeded
 from skep.limits import DEFAULT_LIMITS
 from skep.lua.limits import Limits as LuaLimits
-from skep.lua.modules import Roots
 from skep.strategy.budget import Budget
 from skep.strategy.calls import Calls
 from skep.strategy.environment import Environment, Fork
+from skep.strategy.packages.resolution import Packages
 from skep.strategy.parking import Parking
 from skep.strategy.primitives.small import small_calls
 from skep.strategy.queries import Reply
@@ -44,13 +43,13 @@ Write = Callable[[str, str], None]
 class Place(Struct, frozen=True):
     """Where a script stands in its session; `branch` is empty for the first and begins the ids of a child's queries."""
 
-    roots: tuple[Path, ...]
+    packages: Packages
     branch: str = ""
     depth: int = 0
 
     def child(self, fork: int, number: int) -> Place:
         """That of the `number`-th script of a fork."""
-        return Place(self.roots, f"{self.branch}f{fork}-{number}-", self.depth + 1)
+        return Place(self.packages, f"{self.branch}f{fork}-{number}-", self.depth + 1)
 
 
 class Runtime:
@@ -117,7 +116,7 @@ class Runtime:
             now=now,
             known=known,
             primitives=small_calls(calls, metrics, budget, now),
-            find=Roots(place.roots, self.limits.source).find,
+            find=place.packages.finder("trusted"),
             fork=fork,
             write=write,
             limits=self.limits,

@@ -4,6 +4,7 @@
 local skep = ...
 local env, limited, ask = skep.env, skep.limited, skep.ask
 local type, error, load, concat, utf8_len, ipairs, tostring = type, error, load, table.concat, utf8.len, ipairs, tostring
+local setmetatable = setmetatable
 
 local loaded, preload = {}, {}
 for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os", "io", "debug" }) do
@@ -60,6 +61,21 @@ local function seek(name)
   error("module '" .. name .. "' not found:" .. concat(tried), 3)
 end
 
+-- How often each module is being loaded right now. Another coroutine may load one that waits; a circle has no end.
+local loading, CIRCLE = {}, 50
+local Loading = { __close = function(mark)
+  loading[mark.name] = loading[mark.name] - 1
+end }
+
+local function begin(name)
+  local times = (loading[name] or 0) + 1
+  if times > CIRCLE then
+    error("module '" .. name .. "' requires itself", 3)
+  end
+  loading[name] = times
+  return setmetatable({ name = name }, Loading)
+end
+
 function env.require(name)
   if type(name) ~= "string" then
     error("bad argument #1 to 'require' (string expected)", 2)
@@ -68,6 +84,7 @@ function env.require(name)
     return loaded[name]
   end
   local loader, extra = seek(name)
+  local mark <close> = begin(name)
   local value = loader(name, extra)
   if value ~= nil then
     loaded[name] = value

@@ -9,7 +9,6 @@ import msgspec
 
 from skep.clock import Clock
 from skep.errors import BlueprintError, TrustError
-from skep.strategy.bundled import BUNDLED
 from skep.workers.base import BuildEnv, Spawner
 from skep.workers.strategy.spec import StrategySpec
 
@@ -42,7 +41,7 @@ class StrategyKind:
             )
         if self._runtime is None:
             self._runtime = runtime_with(self._clock)
-        roots = (*(_root(path, env, agent) for path in read.paths), BUNDLED)
+        roots = tuple(_root(path, env, agent) for path in read.paths)
         return StrategySpawner(Plan.of(agent, read, roots), self._runtime)
 
     async def close(self) -> None:

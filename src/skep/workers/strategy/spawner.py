@@ -9,6 +9,7 @@ from typing import Any, cast
 from msgspec import Struct, structs
 
 from skep.clock import Clock
+from skep.config import home_path
 from skep.core.outputs import Artifact, Progress, final, inline
 from skep.errors import AttemptEnded, WorkerCancelled, WorkerFailed
 from skep.ids import WORKER, new_id
@@ -16,6 +17,7 @@ from skep.lua.limits import Limits
 from skep.strategy.answerers.base import Answerer
 from skep.strategy.budget import Budget, read_budget
 from skep.strategy.outcomes import Completed, End, Failed
+from skep.strategy.packages.resolution import Packages
 from skep.strategy.runtime import Place, Runtime
 from skep.strategy.script import Entry
 from skep.values import type_of
@@ -82,7 +84,7 @@ class StrategySpawner:
             f"{ctx.task_id}-{ctx.attempt}",
             Entry(source=plan.source, name=plan.name, ctx=given),
             record,
-            Place(plan.roots),
+            Place(Packages(plan.roots, home=home_path())),
             strategy=plan.name,
             budget=read_budget(given, plan.budget),
             write=_Notes(ctx).write,
