@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from skep.cli import exits
 from skep.cli.options import Json
 from skep.cli.text import plural, visible
+from skep.values import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from skep.flow.call_order import AgentCalls
     from skep.flow.load import Loaded
     from skep.flow.problems import Problem
+
+_LONGEST_OPTION = 60
+"""Characters of an option's text that are shown."""
 
 
 def lint(

@@ -44,9 +44,10 @@ def find_lua_files(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _holders(document: Any) -> Iterator[tuple[str, Any]]:
-    for number, agent in enumerate(_items(document, "agents")):
-        if type_of(agent) is dict and agent.get("kind") == "lua":
-            yield inside(inside("agents", number), "spec"), agent.get("spec")
+    agents = _member(document, "agents")
+    for key, agent in agents.items() if type_of(agents) is dict else enumerate(_items(document, "agents")):
+        if _member(agent, "kind") == "lua":
+            yield inside(inside("agents", key), "spec"), agent.get("spec")
     at = "spawner_hints.layers"
     for number, layer in enumerate(_items(_member(document, "spawner_hints"), "layers")):
         options = _member(layer, "lua")

@@ -43,6 +43,12 @@ def test_the_call_order_is_printed_once_for_agents_that_have_the_same(explained)
     assert code == 0
 
 
+def test_of_a_script_the_beginning_is_shown(explained):
+    _, text = explained("{lua: {before: {source: 'return function() error(%s) end', name: g}}}" % ("9" * 60))
+    [line] = [line for line in text.splitlines() if line.startswith("  lua ")]
+    assert line.endswith('{"before": {"source": "return function() error(%s...", "name": "g"}}' % ("9" * 33))
+
+
 def test_an_order_that_disables_a_layer_is_explained(explained):
     _, text = explained("main_ai, operator_delegate")
     assert "W-HINT-ORDER layer 'main_ai' is never called under 'operator_delegate'" in text

@@ -184,8 +184,7 @@ def test_a_transform_runs_only_after_a_good_end_with_a_value_in_place():
             async def nothing():
                 return None
 
-            worker = await InProcSpawner(nothing).spawn(ctx.replace(channel=FakeAttempt()))
-            return worker
+            return await InProcSpawner(nothing).spawn(ctx.replace(channel=FakeAttempt()))
 
     async def main():
         channel = FakeAttempt()
