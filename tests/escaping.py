@@ -91,7 +91,7 @@ def pid_in(path):
 
 
 HOST = """
-import asyncio, json, os, subprocess, sys, time
+import asyncio, json, os, resource, subprocess, sys, time
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.process.tree import procfs

@@ -32,6 +32,21 @@ def test_what_got_away_ends_with_the_attempt(tmp_path, mode, way):
     assert not alive(pid_in(path))
 
 
+@pytest.mark.parametrize("way", ["setsid", "double fork"])
+def test_where_there_is_no_brand_the_marker_tells(tmp_path, way):
+    code = """
+async def main():
+    resource.setrlimit(10, (1000, 1000))  # RLIMIT_LOCKS: too few brands lie below it
+    assert adopt_orphans()
+    own = subprocess.Popen(["sh", "-c", "exit 7"])
+    await perform(sys.argv[1])
+    alive = [pid for pid in own_children() if not procfs.look(pid).ended]
+    print(json.dumps([alive, own.wait()]))
+asyncio.run(main())
+"""
+    assert json.loads(told(host(code, tmp_path, escaping(way, tmp_path / "pid")))) == [[], 7]
+
+
 CANCELLING = """
 async def main():
     if sys.argv[1] == "subreaper":

@@ -23,6 +23,7 @@ def test_files_folders_links_and_what_has_no_rights(tmp_path):
     os.mkfifo(top / "pipe")
     (top / "a" / "b").chmod(0)
     (top / "a").chmod(0o100)
+    top.chmod(0)
     assert remove(str(top), 10)
     assert not top.exists()
     assert (outside / "kept").read_text() == "kept"
@@ -44,12 +45,17 @@ def test_depth_does_not_matter(tmp_path):
     assert not top.exists()
 
 
-def test_the_folder_itself_is_no_link(tmp_path):
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "file").write_text("x")
-    (tmp_path / "link").symlink_to(tmp_path / "kept")
-    assert not remove(str(tmp_path / "link"), 10)
-    assert (tmp_path / "kept" / "file").exists()
+def test_what_stands_in_its_place_is_removed_and_what_a_link_points_to_is_not(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir(0o755)
+    (kept / "file").write_text("x")
+    (tmp_path / "link").symlink_to(kept)
+    (tmp_path / "file").write_text("x")
+    assert remove(str(tmp_path / "link"), 10)
+    assert remove(str(tmp_path / "file"), 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert (kept / "file").exists()
+    assert (kept.stat().st_mode & 0o777) == 0o755
 
 
 def test_one_that_is_not_there_is_gone(tmp_path):
@@ -74,5 +80,5 @@ def test_an_error_of_the_system_is_told(tmp_path, monkeypatch, where):
     def refuse(*_args, **_options):
         raise PermissionError("no")
 
-    monkeypatch.setattr(removal.os, "fchmod" if where == "top" else "unlink", refuse)
+    monkeypatch.setattr(removal.os, "chmod" if where == "top" else "unlink", refuse)
     assert not remove(str(top), 10)

@@ -35,6 +35,11 @@ def check_names(env: Mapping[str, str | None]) -> None:
             raise ConfigError(f"environment variable {name} is set by skep", fix="choose another name")
 
 
+def handed_on() -> dict[str, str]:
+    """What every child sees of the host's environment."""
+    return {name: os.environ[name] for name in _HANDED_ON.intersection(os.environ)}
+
+
 def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool = False) -> dict[str, str]:
     """The child's environment, to which only what `Tree.variables` says is added.
 
@@ -46,18 +51,10 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
     Raises:
         SpawnError: the host has no such variable.
     """
-    host = os.environ
-    env = {name: host[name] for name in _HANDED_ON.intersection(host)}
+    env = handed_on()
     if private_home:
         env.pop("HOME", None)
-    for name, value in own.items():
-        if value is None and name not in host:
-            raise SpawnError(
-                f"environment variable {name} is not set here",
-                where=f"agent {ctx.agent}",
-                fix="export it before starting skep, or give it a value in spec.env",
-            )
-        env[name] = host[name] if value is None else value
+    env |= chosen(own, f"agent {ctx.agent}")
     env |= {
         "SKEP_TASK_ID": ctx.task_id,
         "SKEP_ATTEMPT": str(ctx.attempt),
@@ -71,6 +68,24 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
     }
     if ctx.run_id is not None:
         env["SKEP_RUN_ID"] = ctx.run_id
+    return env
+
+
+def chosen(own: Mapping[str, str | None], where: str) -> dict[str, str]:
+    """The variables that `own` names; `None` stands for the host's value.
+
+    Raises:
+        SpawnError: the host has no such variable.
+    """
+    env: dict[str, str] = {}
+    for name, value in own.items():
+        if value is None and name not in os.environ:
+            raise SpawnError(
+                f"environment variable {name} is not set here",
+                where=where,
+                fix="export it before starting skep, or give it a value in env",
+            )
+        env[name] = os.environ[name] if value is None else value
     return env
 
 

@@ -11,7 +11,6 @@ from skep.workers.process.tree.procfs import Proc
 from skep.workers.process.tree.removal import remove
 
 KILL_SECONDS = 5.0
-REMOVE_SECONDS = 30.0
 
 
 class Swept(NamedTuple):
@@ -32,7 +31,7 @@ def sweep(base: str) -> Swept:
         left = kill_all(lambda marks=marks: members(marks), KILL_SECONDS) if marks else []
         if left:
             alive += left
-        elif not remove(folder, REMOVE_SECONDS):
+        elif not remove(folder):
             folders.append(folder)
     return Swept(alive, folders)
 

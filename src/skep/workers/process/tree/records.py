@@ -19,6 +19,7 @@ import threading
 from collections.abc import Generator
 
 from skep.workers.process.tree.marks import Mark
+from skep.workers.process.tree.removal import remove
 
 TABLE = "attempts"
 KEPT = 64
@@ -121,7 +122,12 @@ class Records:
                 line = self._free.pop()
             else:
                 line, self._lines = self._lines, self._lines + 1
-        os.pwrite(self._file, b"%s %016x\n" % (mark.digest.encode(), mark.brand), line * _LINE)
+        try:
+            os.pwrite(self._file, b"%s %016x\n" % (mark.digest.encode(), mark.brand), line * _LINE)
+        except OSError:
+            with self._changing:
+                self._free.append(line)
+            raise
         return line
 
     def remove(self, line: int) -> None:
@@ -132,31 +138,39 @@ class Records:
 
     def make_scratch(self) -> str:
         """An empty folder: one that was left empty, for on a disk a new one costs as much as a process."""
-        with contextlib.suppress(IndexError):
-            return self._empty.pop()
+        while self._empty:
+            path = self._empty.pop()
+            if _is_as_made(path):
+                return path
+            # Somebody else has been there: whoever removes the host's folder removes it.
         path = os.path.join(self.folder, secrets.token_hex(6))
         os.mkdir(path, 0o700)
         return path
 
     def keep_empty(self, path: str) -> bool:
         """Keep a scratch folder that its attempt has left as it was; whether it has."""
-        try:
-            state = os.lstat(path)
-            with os.scandir(path) as entries:
-                as_made = state.st_mode == _AS_MADE and next(entries, None) is None
-        except OSError:
+        if len(self._empty) >= KEPT or not _is_as_made(path):
             return False
-        if as_made and len(self._empty) < KEPT:
-            self._empty.append(path)
-            return True
-        return False
+        self._empty.append(path)
+        return True
 
     def close(self) -> None:
         """Take the folder away, if nothing is left in it."""
         for path in self._empty:
-            os.rmdir(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
         if len(self._free) == self._lines:
             os.unlink(os.path.join(self.folder, TABLE))
-            with contextlib.suppress(OSError):
-                os.rmdir(self.folder)
+            remove(self.folder)
         os.close(self._file)
+
+
+def _is_as_made(path: str) -> bool:
+    """Whether a scratch folder is as `make_scratch` has made it."""
+    try:
+        if os.lstat(path).st_mode != _AS_MADE:
+            return False
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class Registry:
         """Attempts by their leader, from its start until it is reaped and nothing is left of its tree."""
         self._ended: deque[Mark] = deque(maxlen=_ENDED)
         self._unbranded: dict[int, str] = {}
+        self._born_with = brand_of(os.getpid())
+        """What our children carry that nobody has branded."""
         self._guardian: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
         self.watch()
@@ -123,7 +125,10 @@ class Registry:
 
     def find(self, pid: int, mark: Mark) -> list[Proc]:
         """Everything of an attempt beside its leader's zombie; adopted zombies are reaped on the way."""
-        found = members([mark], leaders=(pid,) if pid in self.live else (), spared=(self.guardian,))
+        return self._found([mark], (pid,) if pid in self.live else ())
+
+    def _found(self, marks: Collection[Mark], leaders: Collection[int] = ()) -> list[Proc]:
+        found = members(marks, leaders=leaders, spared=(self.guardian,))
         for process in found:
             if process.ended and process.parent == os.getpid() and process.pid not in self.live:
                 reap(process.pid)
@@ -136,7 +141,8 @@ class Registry:
     def _is_of(self, child: int, mark: Mark) -> bool:
         """Whether a child that we did not start is of this attempt; one that has ended is reaped."""
         brand = brand_of(child)
-        if brand != mark.brand and (brand or self._digest(child) != mark.digest):
+        told_by_brand = mark.brand and brand not in (0, self._born_with)
+        if brand != mark.brand if told_by_brand else self._digest(child) != mark.digest:
             return False
         process = procfs.look(child)
         if process is None or process.ended:
@@ -179,7 +185,7 @@ class Registry:
         """End what has escaped the quick look at an attempt's end."""
         ended = {self._ended.popleft() for _ in range(len(self._ended))}
         if ended:
-            tell(kill_all(lambda: members(ended, spared=(self.guardian,)), KILL_SECONDS))
+            tell(kill_all(lambda: self._found(ended), KILL_SECONDS))
 
     def close(self) -> None:
         """The process ends: nothing is left to guard, or the guardian sees to it."""

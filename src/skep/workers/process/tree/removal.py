@@ -7,9 +7,11 @@ import stat
 import time
 from contextlib import suppress
 
+REMOVE_SECONDS = 30.0
 
-def remove(path: str, seconds: float) -> bool:
-    """Remove a folder with all that is in it; whether it is gone within the time.
+
+def remove(path: str, seconds: float = REMOVE_SECONDS) -> bool:
+    """Remove a folder with all that is in it, or what stands in its place; whether it is gone within the time.
 
     Folders inside are moved up next to the first one, so that no path grows long and no call nests.
     """
@@ -18,13 +20,16 @@ def remove(path: str, seconds: float) -> bool:
         return True
     end = time.monotonic() + seconds
     try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return True
+        os.chmod(path, stat.S_IRWXU)
         top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     except OSError:
         return False
     try:
-        os.fchmod(top, stat.S_IRWXU)
         _empty(top, end)
     except OSError:
         return False

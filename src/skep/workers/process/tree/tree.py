@@ -13,7 +13,6 @@ from contextlib import suppress
 from skep.errors import SpawnError
 from skep.workers.process.tree import procfs
 from skep.workers.process.tree.ending import send
-from skep.workers.process.tree.leftovers import REMOVE_SECONDS
 from skep.workers.process.tree.marks import VARIABLE, new_mark
 from skep.workers.process.tree.registry import Registry, known_registry, registry
 from skep.workers.process.tree.removal import remove
@@ -40,9 +39,11 @@ class Tree:
         try:
             self._records = owner.recorded()
             self.scratch = self._records.make_scratch()
+            self._line = self._records.add(self._mark)
         except OSError as error:
-            raise SpawnError(f"no scratch folder: {error}") from error
-        self._line = self._records.add(self._mark)
+            raise SpawnError(
+                f"no place for the attempt: {error}", fix="look at the temporary folder"
+            ) from error
 
     @classmethod
     async def begin(cls) -> Tree:
@@ -133,7 +134,7 @@ class Tree:
         return True
 
     def _remove(self) -> None:
-        if not remove(self.scratch, REMOVE_SECONDS):
+        if not remove(self.scratch):
             log.warning("scratch folder %s could not be removed", self.scratch)
         self._forget()
 
