@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from skep.core.outputs import Artifact, final, inline
 from skep.errors import (
@@ -20,11 +20,13 @@ from skep.errors import (
 )
 from skep.layers.base import Around
 from skep.layers.lua_shared import SHARED
-from skep.lua.pool import LuaPool
-from skep.lua.pooled import PooledRunner, Where
 from skep.lua.runner import Runner, Script
 from skep.values import type_name, type_of
 from skep.workers.base import Ctx, Outcome, Spawner, Worker, wrap_join
+
+if TYPE_CHECKING:
+    from skep.lua.pool import LuaPool
+    from skep.lua.pooled import Where
 
 OnError = Literal["block", "keep"]
 RunnerOf = Callable[[Ctx], Runner]
@@ -193,6 +195,8 @@ def _script(source: str | Script | None, name: str) -> Script | None:
 
 
 def _runner_of(pool: LuaPool | None, where: Where) -> RunnerOf:
+    from skep.lua.pooled import PooledRunner  # noqa: PLC0415 - loaded with the first layer, not with its first hook
+
     if pool is None:
         return lambda _ctx: SHARED.runner(where)
     runner = PooledRunner(pool, where)

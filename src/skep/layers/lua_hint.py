@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
@@ -13,11 +13,12 @@ from skep.flow.problems import Problem, inside
 from skep.layers.lua import LuaLayer, OnError
 from skep.layers.lua_shared import HOOK_LIMITS, SHARED
 from skep.layers.options import check_of, read_options
-from skep.lua.isolation.pool import ChildPool
-from skep.lua.isolation.runner import ChildRunner
-from skep.lua.runner import Script
+from skep.lua.runner import Runner, Script
 from skep.workers.base import Ctx
 from skep.workers.layer_env import LayerEnv
+
+if TYPE_CHECKING:
+    from skep.lua.isolation.pool import ChildPool
 
 
 class LuaOptions(Struct, frozen=True, kw_only=True):
@@ -70,8 +71,11 @@ class LuaHooks:
         if children is not None:
             await children.shutdown()
 
-    def _child(self, ctx: Ctx) -> ChildRunner:
+    def _child(self, ctx: Ctx) -> Runner:
         """Processes that only this run's scripts are in; a task outside a run stands for one."""
+        from skep.lua.isolation.pool import ChildPool  # noqa: PLC0415 - who runs no Lua does not wait for it
+        from skep.lua.isolation.runner import ChildRunner  # noqa: PLC0415 - as above
+
         if self._children is None:
             self._children = ChildPool(HOOK_LIMITS)
         return ChildRunner(self._children, ctx.run_id or ctx.task_id)

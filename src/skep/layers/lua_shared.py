@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from skep.lua.limits import Limits
-from skep.lua.pool import LuaPool
-from skep.lua.pooled import PooledRunner, Where
+
+if TYPE_CHECKING:
+    from skep.lua.pool import LuaPool
+    from skep.lua.pooled import PooledRunner, Where
 
 HOOK_LIMITS = Limits(wall=1.0)
 """An inline hook holds the event loop up while it runs, so it gets a second and not the ten of a VM."""
@@ -32,6 +35,9 @@ class SharedPool:
 
     def runner(self, where: Where) -> PooledRunner:
         """The runner on these VMs."""
+        from skep.lua.pool import LuaPool  # noqa: PLC0415 - who runs no Lua does not wait for it to be loaded
+        from skep.lua.pooled import PooledRunner  # noqa: PLC0415 - as above
+
         with self._lock:
             if self._pool is None:
                 self._pool = LuaPool(SIZE, limits=HOOK_LIMITS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import structs
@@ -10,17 +10,17 @@ from msgspec import structs
 from skep.errors import NotRegistered, TrustError
 from skep.flow.problems import did_you_mean
 from skep.limits import MIB, Limits
-from skep.lua.isolation.pool import ChildPool
-from skep.lua.isolation.runner import ChildRunner
 from skep.lua.limits import Limits as LuaLimits
-from skep.lua.pool import LuaPool, Strategy
-from skep.lua.pooled import PooledRunner
-from skep.lua.runner import Script
+from skep.lua.runner import Runner, Script
 from skep.workers.base import BuildEnv, Ctx, Spawner
 from skep.workers.lua.scripts import LuaScripts, Registered
 from skep.workers.lua.spawner import LuaSpawner
 from skep.workers.lua.spec import LuaSpec, LuaSpecLimits
 from skep.workers.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from skep.lua.isolation.pool import ChildPool
+    from skep.lua.pooled import PooledRunner
 
 TRUSTED = LuaLimits(memory=256 * MIB, wall=3_600.0, instructions=10**13, output=64 * MIB)
 """Of the owner's scripts: an attempt's own timeout comes first."""
@@ -51,14 +51,12 @@ class LuaKind:
             raise TrustError(
                 "an untrusted Blueprint sets limits", where=f"agent {agent}", fix="leave spec.limits out"
             )
+        found = self._registered(read.fn_id, agent) if read.fn_id is not None else None
+        script = found.script if found is not None else Script(read.source or "", read.name or agent)
+        if found is None and not env.trusted:
+            return LuaSpawner(script, self._child, limits=env.limits)
         runner = self._threaded(read.limits, env.limits)
-        if read.fn_id is not None:
-            found = self._registered(read.fn_id, agent)
-            return LuaSpawner(found.script, lambda _ctx: runner, found.host, env.limits)
-        script = Script(read.source or "", read.name or agent)
-        if env.trusted:
-            return LuaSpawner(script, lambda _ctx: runner, limits=env.limits)
-        return LuaSpawner(script, self._child, limits=env.limits)
+        return LuaSpawner(script, lambda _ctx: runner, found.host if found is not None else None, env.limits)
 
     async def close(self) -> None:
         """End every VM and process."""
@@ -82,6 +80,9 @@ class LuaKind:
         return found
 
     def _threaded(self, asked: LuaSpecLimits, limits: Limits) -> PooledRunner:
+        from skep.lua.pool import LuaPool, Strategy  # noqa: PLC0415 - who runs no Lua does not wait for it
+        from skep.lua.pooled import PooledRunner  # noqa: PLC0415 - as above
+
         changes = {name: value for name, value in structs.asdict(asked).items() if value is not None}
         allowed = structs.replace(TRUSTED, **changes)
         if allowed not in self._runners:
@@ -93,7 +94,10 @@ class LuaKind:
             self._runners[allowed] = PooledRunner(pool, "thread", checkout=None, threads=self._threads)
         return self._runners[allowed]
 
-    def _child(self, ctx: Ctx) -> ChildRunner:
+    def _child(self, ctx: Ctx) -> Runner:
+        from skep.lua.isolation.pool import ChildPool  # noqa: PLC0415 - as above
+        from skep.lua.isolation.runner import ChildRunner  # noqa: PLC0415 - as above
+
         if self._children is None:
             self._children = ChildPool(UNTRUSTED)
         return ChildRunner(self._children, ctx.run_id or ctx.task_id)
