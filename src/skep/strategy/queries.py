@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 DEFAULT_MAX_TOKENS = 1_024
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""What can be summed and still be written as JSON."""
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -27,8 +30,8 @@ class Query(Struct, frozen=True, kw_only=True):
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens as whoever answered counted them."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
 
 
 class Answer(Struct, frozen=True):
