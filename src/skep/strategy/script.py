@@ -17,7 +17,7 @@ from skep.lua.coroutine import LuaCoroutine, Returned, Yielded
 from skep.lua.runner import Script
 from skep.lua.vm import LuaVM
 from skep.strategy.environment import Environment, Fork
-from skep.strategy.prelude import math_source, prelude
+from skep.strategy.prelude import part, prelude
 from skep.strategy.primitives.asking import Asking
 from skep.strategy.primitives.text import chunk, match_bool, match_enum
 from skep.strategy.queries import Answer, Reply
@@ -160,7 +160,7 @@ class LuaScript:
             "match_enum": lambda given: match_enum(*given),
             "match_bool": match_bool,
             "chunk": lambda given: chunk(*given),
-            "math": lambda _: math_source(),
+            "part": part,
         }
 
     def _guarded(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

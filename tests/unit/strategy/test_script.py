@@ -4,27 +4,9 @@ import pytest
 
 from skep.errors import ConversionError, LimitExceeded, LuaError, StrategyError
 from skep.lua.limits import Limits
-from skep.strategy import Budget, Cancelled, Completed, Error, Failed, NeedsResponse, Query, StrategyHost
+from skep.strategy import Budget, Cancelled, Completed, Error, Failed, NeedsResponse, StrategyHost
 from skep.testing.aio import in_loop, run
-
-
-async def echo(query: Query) -> str:
-    return f"<{query.prompt}>"
-
-
-def outcome(code, ctx=None, *, answer=echo, **options):
-    async def go():
-        async with StrategyHost(limits=Limits(wall=5)) as host:
-            return await host.run(code, ctx, answer=answer, **options)
-
-    return run(go())
-
-
-def result(code, ctx=None, **options):
-    end = outcome(code, ctx, **options)
-    assert isinstance(end, Completed), end
-    return end.result
-
+from strategies import echo, outcome, result
 
 SUSPENDS = {
     "plainly": "return alc.llm('p')",

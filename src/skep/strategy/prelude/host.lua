@@ -146,6 +146,12 @@ for _, name in ipairs({ "get", "set", "keys", "delete", "has", "set_nx", "incr" 
   alc.state[name] = remote("state." .. name)
 end
 
+function alc.state.update(key, fn, default)
+  local value = fn(alc.state.get(key, default))
+  alc.state.set(key, value)
+  return value
+end
+
 alc.card = {}
 for _, name in ipairs({
   "create", "get", "list", "append", "get_by_alias", "alias_set", "alias_list", "find", "write_samples",

@@ -1,11 +1,5 @@
--- State, budget and configuration: alc.state.update, alc.budget_check, alc.fingerprint, alc.tuning.
+-- Budget and configuration: alc.budget_check, alc.fingerprint, alc.tuning.
 local alc = alc
-
-function alc.state.update(key, fn, default)
-  local value = fn(alc.state.get(key, default))
-  alc.state.set(key, value)
-  return value
-end
 
 -- Whether anything may still be asked.
 function alc.budget_check()
