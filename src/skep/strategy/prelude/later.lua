@@ -1,6 +1,6 @@
 -- Parts of `alc` that are loaded when a script first looks at one of their names: most scripts use few.
 local alc, part = alc, _host.part
-local rawget, rawset, setmetatable, next, assert, load = rawget, setmetatable, next, assert, load
+local rawget, rawset, setmetatable, next, assert, load = rawget, rawset, setmetatable, next, assert, load
 
 local PARTS = {
   collections = { "map", "reduce", "filter", "parallel" },
