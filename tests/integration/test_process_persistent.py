@@ -100,6 +100,25 @@ async def test_what_comes_late_reaches_nobody():
 
 
 @in_loop
+async def test_who_says_too_much_to_nobody_is_ended():
+    """While it is idle nobody is harmed; an attempt that goes on fails, and says why."""
+    spawner = serving("""
+        if r["prompt"] != "before its final":
+            final(r["id"], os.getpid())
+        while r["prompt"] != "quiet":
+            say("T-0/1", "partial", chunk="stranger")
+    """)
+    ((first, _),) = (await attempt_of(spawner, "after its final"))[0].finals
+    while alive(first):
+        await asyncio.sleep(0)
+    ((second, _),) = (await attempt_of(spawner, "quiet"))[0].finals
+    assert first != second
+    _, error = await attempt_of(spawner, "before its final")
+    assert "process_bad_records (100) events for nobody" in error.what
+    await spawner.close()
+
+
+@in_loop
 async def test_bad_lines_are_told_to_the_attempt_in_which_they_came():
     spawner = serving("""
         if r["prompt"] == "noisy":

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 
 import msgspec
 import pytest
@@ -227,6 +228,16 @@ def test_bytes_that_are_not_utf8_are_replaced_as_the_standard_says():
 
 def test_data_that_is_no_event_is_counted():
     assert sse(f"data: [DONE]\n\ndata: {EVENT}\n\n") == ([Partial("x")], 1)
+
+
+def test_an_event_of_many_short_lines_takes_no_more_memory_than_its_text():
+    decoder = SseDecoder(Limits())
+    tracemalloc.start()
+    for _ in range(16):
+        decoder.feed(b"data:ab\n" * 8192)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * 16 * 8192 * len("ab\n")
 
 
 def test_an_event_of_many_lines_is_bounded_a_comment_is_skipped():

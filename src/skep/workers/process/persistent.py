@@ -63,15 +63,15 @@ class PersistentProcess(JoinHandler):
 
     An invocation is a line `{"id", "task_id", "attempt", "agent", "prompt"}`; the program answers with output
     events that carry the same `id`, the first `final` being the last of them. What it says with another id
-    belongs to no live attempt: it is counted in `strays` and dropped.
+    belongs to no live attempt: it is counted and dropped, up to `process_bad_records` events between two requests.
 
-    A program that ends, is cancelled or breaks the protocol fails the attempt that is going on, and is not used
-    again.
+    A program that ends, is cancelled, says too much to nobody or breaks the protocol fails the attempt that is
+    going on, and is not used again.
     """
 
     def __init__(self, program: str, limits: Limits, timeout: float | None) -> None:
         super().__init__(new_id(WORKER), CancelToken(), Completion())
-        self.strays = 0
+        self._strays = 0
         self._program = program
         self._limits = limits
         self._timeout = timeout
@@ -139,6 +139,8 @@ class PersistentProcess(JoinHandler):
 
     def take(self, chunk: bytes) -> None:
         """A piece of its stdout."""
+        if self._spoilt:
+            return
         self._measure(len(chunk))
         batch: list[OutputEvent] = []
         for name, event in self._decoder.feed(chunk):
@@ -159,6 +161,7 @@ class PersistentProcess(JoinHandler):
     def _begin(self, ctx: Ctx) -> _Call:
         feed = Feed(ctx, self._program, self._child, self._limits)
         done: asyncio.Future[WorkerFailed | None] = asyncio.get_running_loop().create_future()
+        self._strays = 0
         call = self._call = _Call(f"{ctx.task_id}/{ctx.attempt}", feed, done)
         self._decoder.bad = BadRecords("line", self._limits)
         ctx.channel.admit_folder(self._tree.scratch)
@@ -183,12 +186,25 @@ class PersistentProcess(JoinHandler):
         if call is not None and not call.done.done():
             call.feed.give(batch, size)
             call.feed.show(decoder.bad)
-            if decoder.broken is not None:
-                call.feed.keep(decoder.bad)
-                call.feed.fail(WorkerFailed(f"output of {self._program}: {decoder.broken}"))
             self._spoilt = self._spoilt or call.feed.why is not None
-        elif decoder.broken is not None and not self._spoilt:
-            self._spoilt = True
+        if decoder.broken is not None:
+            self._break_off(decoder.broken)
+        elif self._strays > self._limits.process_bad_records:
+            self._break_off(
+                f"more than process_bad_records ({self._limits.process_bad_records:,}) events for nobody"
+            )
+
+    def _break_off(self, why: str) -> None:
+        """What it says cannot be used any more."""
+        if self._spoilt:
+            return
+        self._spoilt = True
+        call = self._call
+        if call is not None and not call.done.done():
+            call.feed.keep(self._decoder.bad)
+            call.feed.fail(WorkerFailed(f"output of {self._program}: {why}"))
+        else:
+            log.warning("%s is ended: %s", self._program, why)
             self._child.terminate(self._limits.kill_grace)
 
     def _conclude(self, call: _Call, why: WorkerFailed | None) -> None:
@@ -208,9 +224,9 @@ class PersistentProcess(JoinHandler):
             call.feed.fail(WorkerFailed(f"{self._program} did not answer within {self._timeout:g} s"))
 
     def _stray(self, name: str) -> None:
-        if not self.strays:
+        if not self._strays:
             log.warning("%s says something for %.100r, which is not at work", self._program, name)
-        self.strays += 1
+        self._strays += 1
 
     def _dismiss(self) -> None:
         """The lease has ended."""

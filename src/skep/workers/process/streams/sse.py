@@ -5,7 +5,7 @@ from __future__ import annotations
 from skep.core.outputs import OutputEvent
 from skep.errors import SkepError
 from skep.limits import Limits
-from skep.workers.process.streams.records import BadRecords, ByteOrderMark, decode_event, reason
+from skep.workers.process.streams.records import EXCERPT, BadRecords, ByteOrderMark, decode_event, reason
 
 _LINE_ENDS = (b"\n", b"\r")
 
@@ -28,8 +28,7 @@ class SseDecoder:
         self._held_size = 0
         self._skipping = False
         self._after_cr = False
-        self._data: list[bytes] = []
-        self._data_size = 0
+        self._data = bytearray()
         self._spoilt = False
 
     def feed(self, chunk: bytes) -> list[OutputEvent]:
@@ -87,11 +86,9 @@ class SseDecoder:
             return
         name, _, value = line.partition(b":")
         if name == b"data" and not self._spoilt:
-            value = value.removeprefix(b" ")
-            self._data.append(value)
-            self._data_size += len(value) + 1
-            if self._data_size > self._longest:
-                self._spoil(self._data[0])
+            self._data += value.removeprefix(b" ") + b"\n"
+            if len(self._data) > self._longest:
+                self._spoil(bytes(self._data[:EXCERPT]))
 
     def _long_line(self, line: bytes) -> None:
         if line.startswith(b"data:") and not self._spoilt:
@@ -104,12 +101,12 @@ class SseDecoder:
         self._data.clear()
 
     def _dispatch(self, events: list[OutputEvent]) -> None:
-        parts, spoilt = self._data, self._spoilt
-        self._data, self._data_size, self._spoilt = [], 0, False
+        data, spoilt = self._data, self._spoilt
+        self._data, self._spoilt = bytearray(), False
         if spoilt:
             self._events += 1
             return
-        text = b"\n".join(parts).decode(errors="replace")
+        text = data[:-1].decode(errors="replace")
         if not text.strip():
             return
         self._events += 1
