@@ -272,6 +272,43 @@ def lua_in_process(scale: Scale) -> Sequence[Row]:
         Row("lua-vm-memory", "a Lua VM that has run a script", "vm_kib", "KiB", AtMost(40), lua),
         Row("lua-inline", "a before and an after hook, warm VM, inline", "inline_us", "us", AtMost(60), lua),
         Row("lua-thread", "the same in a thread", "thread_us", "us", AtMost(150), lua),
+        *lua_layer(scale),
+    )
+
+
+def lua_layer(scale: Scale) -> Sequence[Row]:
+    def probe(mode: str, count: int) -> Probe:
+        return skep("ours_lua_layer.py", mode, count)
+
+    crowd = probe("crowd", scale.calls)
+    return (
+        Row(
+            "lua-layer",
+            "what the Lua layer adds to an attempt, inline",
+            "added_us",
+            "us",
+            AtMost(60),
+            probe("inline", scale.calls),
+        ),
+        Row(
+            "lua-layer-thread",
+            "the same in a thread",
+            "added_us",
+            "us",
+            AtMost(150),
+            probe("thread", scale.calls),
+        ),
+        Row(
+            "lua-crowd", "an attempt among many at once on four VMs in threads", "crowd_us", "us", None, crowd
+        ),
+        Row(
+            "lua-crowd-turn",
+            "how far one of them ended out of its turn",
+            "displaced",
+            "places",
+            AtMost(50),
+            crowd,
+        ),
     )
 
 
