@@ -15,10 +15,11 @@ import pytest
 from skep import Engine, parse_blueprint
 from skep.core.outputs import Artifact, final
 from skep.core.tokens import handle_digest
-from skep.errors import RunFailed, TokenNotFound, WorkerFailed
+from skep.errors import RunFailed, SpawnError, TokenNotFound, WorkerFailed
 from skep.flow.parts import SubprocessDef
 from skep.testing.aio import in_loop
 from skep.testing.workers import FakeAttempt, make_ctx
+from skep.workers.process import command
 from skep.workers.process.spawner import ProcessSpawner
 from skep.workers.process.streams import StreamMode
 from skep.workers.process.template import TemplateSpawner
@@ -264,6 +265,17 @@ async def test_no_descriptor_is_left_of_a_program_that_did_not_start():
         with pytest.raises(Exception, match="was not found"):
             await perform(spawner)
     assert held() == before
+
+
+@in_loop
+async def test_without_a_descriptor_for_the_handle_the_program_is_not_started(monkeypatch):
+    def full():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command.socket, "socketpair", full)
+        with pytest.raises(SpawnError, match="Too many open files"):
+            await perform(ProcessSpawner("true", pull=True))
 
 
 def test_the_digest_is_the_journals():

@@ -219,6 +219,7 @@ def test_what_cannot_be_started_says_why_and_what_to_do(tmp_path):
         (ProcessSpawner(no_interpreter), "no_interpreter names an interpreter that is not there"),
         (ProcessSpawner(no_format), "no_format is no program for this machine .*#!/bin/sh"),
         (ProcessSpawner("true", cwd=str(tmp_path / "gone")), "working directory .*gone is not there"),
+        (ProcessSpawner("true", cwd=no_exec), "working directory .*no_exec is not a folder"),
         (ProcessSpawner("true", ["x" * 100_000] * 40), "too long together"),
     ):
         with pytest.raises(SpawnError, match=text):

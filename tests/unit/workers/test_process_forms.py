@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 
 import pytest
@@ -67,6 +68,8 @@ async def test_a_program_with_arguments():
         lambda: ProcessSpawner("a", "not a list"),
         lambda: ProcessSpawner.cmd("a").arg("b\0"),
         lambda: ProcessSpawner("a", env={"A=": "1"}),
+        lambda: ProcessSpawner("a", timeout=0),
+        lambda: ProcessSpawner("a", timeout=math.nan),
         lambda: ProcessSpawner("a", use_stdin=False, persistent=True),
         lambda: ProcessSpawner("a", persistent=True).stream_mode(StreamMode.SSE_EVENTS),
     ],
@@ -74,6 +77,12 @@ async def test_a_program_with_arguments():
 def test_what_cannot_be_is_refused_when_it_is_said(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def test_what_is_left_open_is_none():
+    assert repr(
+        ProcessSpawner("a", stream_mode=None, cwd=None, env=None, timeout=None, limits=None, pool=None)
+    )
 
 
 @pytest.mark.parametrize("mode", StreamMode)

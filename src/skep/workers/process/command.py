@@ -75,7 +75,10 @@ def start(command: Command) -> Started:
     if command.handle is None:
         return _started(command, command.env)
     # A socket and not a pipe: others of our user could open a pipe by `/proc/PID/fd`, and take what is in it.
-    ours, theirs = socket.socketpair()
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _explained(error, command) from error
     with ours, theirs:
         ours.sendall(f"{command.handle}\n".encode())
         number = theirs.fileno()
@@ -112,7 +115,8 @@ def _started(command: Command, env: dict[str, str], descriptors: tuple[int, ...]
 
 def _explained(error: OSError | ValueError, command: Command) -> SpawnError:
     if not Path(command.cwd).is_dir():
-        return SpawnError(f"working directory {command.cwd} is not there", fix="create it, or change cwd")
+        what = "is not a folder" if Path(command.cwd).exists() else "is not there"
+        return SpawnError(f"working directory {command.cwd} {what}", fix="create it, or change cwd")
     program, path = command.argv[0], command.env.get("PATH", os.defpath)
     found = shutil.which(program, os.F_OK, path)
     code = error.errno if isinstance(error, OSError) else None

@@ -17,6 +17,8 @@ from skep.workers.process.streams import BadRecords
 class Feed:
     """Hands events on in batches. When much was given, the program waits until the store has taken it.
 
+    The store is asked to take it when half of that has come: a program that is no faster never waits.
+
     `ok` is that of the last final, `why` what ended the program early: then nothing is handed on any more.
     """
 
@@ -30,7 +32,8 @@ class Feed:
         self._shown = 0
         self._bytes = 0
         self._events = 0
-        self._holding: asyncio.Task[None] | None = None
+        self._holding = False
+        self._draining: asyncio.Task[None] | None = None
         ctx.cancel_token.on_cancel(lambda _: self.let_go())
 
     @property
@@ -47,9 +50,13 @@ class Feed:
         self._events += len(batch)
         if batch:
             self._emit(batch)
-        full = self._bytes > self._limits.process_window or self._events > self._limits.stream_backlog // 4
-        if full and self._holding is None and not self.deaf:
-            self._holding = asyncio.get_running_loop().create_task(self._hold())
+        if self.deaf:
+            return
+        if self._draining is None and self._ahead(2):
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if not self._holding and self._ahead(1):
+            self._holding = True
+            self._child.pause()
 
     def show(self, bad: BadRecords) -> None:
         """Show the first records that are no events, as they come."""
@@ -71,8 +78,9 @@ class Feed:
 
     def let_go(self) -> None:
         """Do not hold the program back any more."""
-        if self._holding is not None:
-            self._holding.cancel()
+        if self._draining is not None:
+            self._draining.cancel()
+        self._resume()
 
     def _emit(self, batch: list[OutputEvent]) -> None:
         try:
@@ -84,15 +92,28 @@ class Feed:
             if type(event) is Final:
                 self.ok = event.ok
 
-    async def _hold(self) -> None:
-        self._child.pause()
+    def _ahead(self, part: int) -> bool:
+        """Whether more was given than this part of what the store may be behind."""
+        limits = self._limits
+        return (
+            self._bytes > limits.process_window // part or self._events > limits.stream_backlog // 2 // part
+        )
+
+    async def _drain(self) -> None:
+        size, events = self._bytes, self._events
         try:
             await self._ctx.channel.drained()
         except SkepError as error:
             self.fail(failed(error, f"output of {self._program}: "))
         finally:
-            self._bytes = self._events = 0
-            self._holding = None
+            self._bytes -= size
+            self._events -= events
+            self._draining = None
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._holding:
+            self._holding = False
             self._child.resume()
 
 

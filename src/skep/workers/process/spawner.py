@@ -20,7 +20,7 @@ from skep.workers.process.output import Output, bounded
 from skep.workers.process.persistent import PersistentProcess
 from skep.workers.process.place import program_and_cwd
 from skep.workers.process.plain import PlainOutput
-from skep.workers.process.spec import ProcessSpec, check_subprocess_spec
+from skep.workers.process.spec import MOST_SECONDS, ProcessSpec, check_subprocess_spec
 from skep.workers.process.streamed import StreamedOutput
 from skep.workers.process.streams import StreamMode, decoder_of
 
@@ -91,7 +91,7 @@ class ProcessSpawner:
         env: Mapping[str, str | None] | None = None,
         home: Literal["private"] | None = None,
         timeout: float | None = None,
-        limits: ProcessLimits = NO_LIMITS,
+        limits: ProcessLimits | None = None,
         persistent: bool = False,
         pool: PoolSize | None = None,
         pull: bool = False,
@@ -101,6 +101,11 @@ class ProcessSpawner:
         if isinstance(args, str) or any("\0" in text for text in (program, *args)) or not program:
             raise ConfigError(
                 "program and args are a list of texts without NUL", where=f"program {program!r}"
+            )
+        if timeout is not None and not 0 < timeout <= MOST_SECONDS:
+            raise ConfigError(
+                f"timeout is {timeout} and not between 0 and {MOST_SECONDS:,} seconds",
+                where=f"program {program!r}",
             )
         check_names(env or {})
         if persistent and (not use_stdin or stream_mode not in (None, StreamMode.NDJSON_LINES)):
@@ -117,12 +122,12 @@ class ProcessSpawner:
             env=dict(env or {}),
             home=home,
             timeout=timeout,
-            limits=limits,
+            limits=limits or NO_LIMITS,
             persistent=persistent,
             pool=pool or PoolSize(),
             pull=pull,
             hide_handle=hide_handle,
-            host_limits=bounded(host_limits or DEFAULT_LIMITS, limits),
+            host_limits=bounded(host_limits or DEFAULT_LIMITS, limits or NO_LIMITS),
         )
         self._pooled = self._pool() if persistent else None
 

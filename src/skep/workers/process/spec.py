@@ -18,7 +18,8 @@ from skep.workers.process.environment import check_names
 
 Text = Annotated[str, Meta(pattern="^[^\0]*$", examples=["text without NUL"])]
 Filled = Annotated[str, Meta(pattern="^[^\0]+$", examples=["ruff"], description="The program to run.")]
-Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+MOST_SECONDS = 30 * 86_400
+Seconds = Annotated[float, Meta(gt=0, le=MOST_SECONDS)]
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 
