@@ -67,7 +67,7 @@ def write_pinned(path: Path, entries: Mapping[str, Pinned]) -> None:
     replace(path, tomlkit.dumps({"version": VERSION, "package": packages}).encode())
 
 
-def _table(entry: Pinned) -> dict[str, object]:
+def _table(entry: Pinned) -> dict[str, Any]:
     told = {field: getattr(entry, field) for field in ("name", "version", "commit", "digest")}
     return {field: value for field, value in told.items() if value is not None} | {
         "source": entry.source.fields()

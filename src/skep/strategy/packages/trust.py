@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -44,13 +45,18 @@ def read_trust(path: Path) -> TrustRecord:
         raise PackageError(f"cannot be read: {error}"[:300], where=str(path)) from error
 
 
-def vouch(path: Path, name: str, *, digest: str | None = None, folder: Path | None = None) -> None:
-    """Add a digest or a folder to the record. Only under the home's lock. Raises `PackageError`."""
+def vouch(path: Path, name: str, *, folder: Path) -> None:
+    """Add a folder to the record. Only under the home's lock. Raises `PackageError`."""
     record = read_trust(path)
-    if digest is not None:
+    record.folders.setdefault(str(folder.resolve()), Vouched(name=name, at=now()))
+    _write(path, record)
+
+
+def vouch_digests(path: Path, digests: Mapping[str, str]) -> None:
+    """Add the digests of packages, by their names, to the record. Only under the home's lock. Raises `PackageError`."""
+    record = read_trust(path)
+    for name, digest in digests.items():
         record.digests.setdefault(digest, Vouched(name=name, at=now()))
-    if folder is not None:
-        record.folders.setdefault(str(folder.resolve()), Vouched(name=name, at=now()))
     _write(path, record)
 
 

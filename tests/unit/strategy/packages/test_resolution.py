@@ -12,7 +12,7 @@ from skep.strategy.packages.pinned import Pinned, write_pinned
 from skep.strategy.packages.resolution import Packages
 from skep.strategy.packages.sources import Source
 from skep.strategy.packages.tree import digest_of, hashes, read_tree
-from skep.strategy.packages.trust import vouch
+from skep.strategy.packages.trust import vouch, vouch_digests
 
 ALL = "untrusted"
 
@@ -175,14 +175,14 @@ def test_a_project_cannot_put_a_trusted_package_in_the_place_of_ours(world):
 
 def test_a_digest_is_trusted_until_a_file_changes(world):
     folder = world.package("home/packages", "p", sub="return 1")
-    vouch(world.home / "trusted.json", "p", digest=digest(folder))
+    vouch_digests(world.home / "trusted.json", {"p": digest(folder)})
     packages = world.packages()
     assert packages.trust_of("p") == "trusted"
     (folder / "sub.lua").write_text("return 2")
     with pytest.raises(PackageUntrusted):
         packages.finder("trusted")("p.sub")
     assert world.packages().trust_of("p") == "untrusted"
-    vouch(world.home / "trusted.json", "p", digest=digest(folder))
+    vouch_digests(world.home / "trusted.json", {"p": digest(folder)})
     assert packages.finder("trusted")("p.sub")[1] == "return 2"
 
 
@@ -205,7 +205,7 @@ def install(world, **files):
 @pytest.mark.parametrize("trust", ["trusted", "untrusted"])
 def test_an_installed_package_that_changed_is_an_error(world, trust):
     folder = install(world, sub="return 1")
-    vouch(world.home / "trusted.json", "p", digest=digest(folder))
+    vouch_digests(world.home / "trusted.json", {"p": digest(folder)})
     packages = world.packages()
     find = packages.finder(trust)
     assert find("p")[0] == "found"
