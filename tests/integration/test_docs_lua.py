@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import fields
 
-from skep.errors import LimitExceeded
+from skep import run_sync
+from skep.errors import LimitExceeded, RunFailed
+from skep.flow.lint import lint
+from skep.flow.load import load_blueprint
+from skep.host import standard_catalog
 from skep.lua.limits import DEFAULT_LIMITS, Limits
 from skep.lua.runner import Script
 from skep.lua.vm import LuaVM
@@ -31,6 +35,16 @@ def test_the_loop_that_catches_everything_ends():
     [(body, _)] = blocks("lua")
     with pytest.raises(LimitExceeded):
         LuaVM(Limits(wall=0.05)).run(Script(body))
+
+
+def test_the_worker_in_the_flow_counts(tmp_path):
+    [(body, _)] = blocks("yaml")
+    (tmp_path / "b.yaml").write_text(body)
+    loaded = load_blueprint(tmp_path / "b.yaml")
+    assert lint(loaded.blueprint, standard_catalog()) == []
+    assert run_sync(loaded, {"text": "two words"})["words"] == 2
+    with pytest.raises(RunFailed, match="blocked"):
+        run_sync(loaded, {"text": ""})
 
 
 def test_every_limit_is_named_with_its_default():
