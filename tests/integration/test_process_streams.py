@@ -297,10 +297,10 @@ async def test_the_program_waits_while_the_store_is_behind():
     worker = await spawner.spawn(make_ctx(channel=attempt))
     while not attempt.waits:
         await asyncio.sleep(0.01)
-    seen = len(attempt.outputs)
     for _ in range(30):
         await asyncio.sleep(0.01)
-    assert len(attempt.outputs) == seen
+    assert attempt.waits == 1
+    assert sum(len(event.chunk) for event in attempt.outputs) < 500_000
     assert not worker.completion.resolved
     attempt.may_drain.set()
     await worker.join()

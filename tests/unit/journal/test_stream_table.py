@@ -3,6 +3,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +73,17 @@ async def test_what_goes_on_stands_in_one_row_until_that_is_full(tmp_path, monke
         ("run:b", 11, 1),
         ("run:b", 13, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "other"), [("task_id", "u"), ("attempt", 2), ("first", 5), ("version", 6), ("at", 10)]
+)
+def test_only_what_differs_in_nothing_but_its_data_shares_a_row(field, other):
+    following = batch("t", 3, 4)
+    batches = [("run:a", batch("t", 1, 2)), ("run:a", following)]
+    assert [row.count for row in packed(batches, 9)] == [4]
+    batches[1] = ("run:a", msgspec.structs.replace(following, **{field: other}))
+    assert [row.count for row in packed(batches, 9)] == [2, 2]
 
 
 @in_loop
