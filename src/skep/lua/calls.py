@@ -105,14 +105,20 @@ class Calls:
 
     def give(self, values: tuple[Any, ...], where: str) -> None:
         """Hand values to Lua: the arguments of the next call."""
-        if not values:
-            return
+        rest = self.give_most(values, where)
+        if rest:
+            self.act("take", *rest)
+
+    def give_most(self, values: tuple[Any, ...], where: str) -> list[Any]:
+        """The same; returns the last batch of tokens, for the call itself to take along."""
         tokens: list[Any] = []
         for place, value in enumerate(values, 1):
             name = where if len(values) == 1 else f"{where} {place}"
             tokens += self._bridge.flattener.flatten(value, name)
-        for at in range(0, len(tokens), BATCH):
+        last = len(tokens) - len(tokens) % BATCH
+        for at in range(0, last, BATCH):
             self.act("take", *tokens[at : at + BATCH])
+        return tokens[last:] if last else tokens
 
     def bind(self, call: int, variables: Mapping[str, Any], host: Mapping[str, HostFunction]) -> list[int]:
         """Set globals for one call; returns the numbers of its host functions."""

@@ -168,15 +168,15 @@ def rebuild(tokens: Iterable[Any]) -> Any:
     above: list[list[Any]] = []
     items: list[Any] = []
     for token in tokens:
-        if token is OBJECT or token is ARRAY:
-            above.append(items)
-            items = [token]
+        if type(token) is not _Mark:  # most of them
+            items.append(token)
         elif token is END:
             done = _closed(items)
             items = above.pop()
             items.append(done)
         else:
-            items.append(token)
+            above.append(items)
+            items = [token]
     return items[0]
 
 
@@ -184,11 +184,9 @@ def _closed(items: list[Any]) -> Any:
     if items[0] is ARRAY:
         del items[0]
         return items
+    if len(items) == 3:  # noqa: PLR2004 - the mark, a name and its value
+        return {items[1]: items[2]}
     names = items[1::2]
-    if len(names) == 1:
-        return {names[0]: items[2]}
-    return dict(sorted(zip(names, items[2::2], strict=True), key=_name))
-
-
-def _name(pair: tuple[str, Any]) -> str:
-    return pair[0]
+    members = dict(zip(names, items[2::2], strict=True))
+    names.sort()
+    return {name: members[name] for name in names}

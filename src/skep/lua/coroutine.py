@@ -47,8 +47,8 @@ class LuaCoroutine:
         calls.occupy()  # not `using`, which is dearer: this is the way of every hook
         try:
             chunk = calls.chunk(self.script)
-            calls.give(args, "argument")
-            return self._go("hook", cancel, chunk)
+            tokens = calls.give_most(args, "argument")
+            return self._go("hook", cancel, chunk, *tokens)
         finally:
             calls.leave()
 
@@ -80,13 +80,13 @@ class LuaCoroutine:
             with self._calls.using():
                 self._calls.act("drop", self._number)
 
-    def _go(self, act: str, cancel: CancelToken | None, *chunk: int) -> Yielded | Returned:
+    def _go(self, act: str, cancel: CancelToken | None, *args: Any) -> Yielded | Returned:
         done = True
         try:
             done, value = self._calls.enter(
                 self.script,
                 act,
-                (self._number, self._instructions, *chunk),
+                (self._number, self._instructions, *args),
                 wall=self._seconds,
                 cancel=cancel,
             )

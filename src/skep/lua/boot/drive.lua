@@ -158,7 +158,8 @@ local function begin(id, instructions, ...)
   return settle(id, co, resume(co, ...))
 end
 
-function skep.hook(id, instructions, chunk)
+function skep.hook(id, instructions, chunk, ...)
+  take(...)
   return begin(id, instructions, evaluated, remember, chunks[chunk], taken())
 end
 

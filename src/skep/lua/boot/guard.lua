@@ -68,7 +68,7 @@ end
 
 -- `budget` is what is left of the call's instructions; `used` counts from there.
 function skep.arm(instructions)
-  used, budget, tripped, next_poll = 0, instructions, nil, clock() + POLL
+  used, budget, tripped, next_poll = 0, instructions, nil, 0
 end
 
 function skep.spent()

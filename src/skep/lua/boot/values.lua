@@ -138,55 +138,62 @@ local function put_array(array, length, level)
   put(END, 0)
 end
 
+-- Names only, 1..n only, or nothing at all: anything else has no JSON form.
+local function fault(object)
+  for name in next, object do
+    if type(name) ~= "string" and (math_type(name) ~= "integer" or name < 1) then
+      return "a table with the key " .. (math_type(name) and name or "of type " .. type(name))
+    end
+  end
+  return "a table with both names and numbers as keys"
+end
+
+-- Many values are texts: they take a short cut, for a call costs more than a token.
 local function put_object(object, level)
   put(OBJECT, 2)
   for name, value in next, object do
-    if not utf8_len(name) then
+    if type(name) ~= "string" then
+      refuse(fault(object), level - 1)
+    elseif not utf8_len(name) then
       refuse("a name that is not UTF-8", level - 1)
     end
     trail[level] = name
     put(name, #name + 3)
-    put_value(value, level)
+    if type(value) == "string" then
+      put_text(value, level)
+    else
+      put_value(value, level)
+    end
   end
   put(END, 0)
 end
 
--- Names only, 1..n only, or nothing at all: anything else has no JSON form.
-local function shape(object)
-  local names, numbers, highest = 0, 0, 0
-  for name in next, object do
-    if type(name) == "string" then
-      names = names + 1
-    elseif math_type(name) ~= "integer" or name < 1 then
-      return nil, "a table with the key " .. (math_type(name) and name or "of type " .. type(name))
-    else
-      numbers = numbers + 1
-      if name > highest then
-        highest = name
-      end
+local function length_of(array, level)
+  local numbers, highest = 0, 0
+  for name in next, array do
+    if math_type(name) ~= "integer" or name < 1 then
+      refuse(fault(array), level - 1)
+    end
+    numbers = numbers + 1
+    if name > highest then
+      highest = name
     end
   end
-  if numbers == 0 then
-    return names == 0 and getmetatable(object) == is_array and "array" or "object", 0
-  elseif names > 0 then
-    return nil, "a table with both names and numbers as keys"
-  elseif highest ~= numbers then
-    return nil, "an array with holes (put null there)"
+  if highest ~= numbers then
+    refuse("an array with holes (put null there)", level - 1)
   end
-  return "array", numbers
+  return numbers
 end
 
 function put_table(object, level)
   if level > max_depth then
     error({ limit = "depth" }, 0)
   end
-  local form, length = shape(object)
-  if form == "array" then
-    put_array(object, length, level)
-  elseif form == "object" then
+  local first = next(object)
+  if type(first) == "string" or first == nil and getmetatable(object) ~= is_array then
     put_object(object, level)
   else
-    refuse(length, level - 1)
+    put_array(object, length_of(object, level), level)
   end
 end
 
