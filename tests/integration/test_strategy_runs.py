@@ -44,7 +44,6 @@ def test_its_queries_are_questions_of_the_run():
                 "query_id": "q1-0",
                 "prompt": "one? t",
                 "system": "be brief",
-                "max_tokens": 1024,
                 "options": {"temperature": 0},
             }
             await answer(engine, "A", "B", {"text": "C", "usage": {"completion_tokens": 1}})

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from skep.cli.view.model import ASKED
 from skep.errors import AuthorityError, QuestionClosed, ResumeKeyNotFound
-from skep.values import type_of
 
 if TYPE_CHECKING:
     from skep.cli.bearer import Held
-    from skep.engine.acts.questions import OpenQuestion
     from skep.engine.engine import Engine
     from skep.strategy.answerers.base import Answerer
+    from skep.strategy.queries import Query
 
 
 class Answering:
@@ -35,25 +34,23 @@ class Answering:
     async def put_all(self) -> bool:
         """Answer all queries that are open; whether there was one."""
         self.news.clear()
+        from skep.strategy.answerers.base import read_query
+
         token = self._held.token("list_questions")
         found = await self._engine.list_questions(token, run_id=self._run_id)
-        queries = [question for question in found if _is_query(question) and question.key not in self._asked]
+        queries = [(one.key, read_query(one.question)) for one in found if one.key not in self._asked]
         async with asyncio.TaskGroup() as group:
-            for question in queries:
-                self._asked.add(question.key)
-                group.create_task(self._answer(question))
-        return bool(queries)
+            for key, query in queries:
+                self._asked.add(key)
+                if query is not None:
+                    group.create_task(self._answer(key, query))
+        return any(query is not None for _, query in queries)
 
-    async def _answer(self, question: OpenQuestion) -> None:
-        from skep.strategy.answerers.base import reply_of
-        from skep.strategy.asked import answer_of, query_of
+    async def _answer(self, key: str, query: Query) -> None:
+        from skep.strategy.answerers.base import reply_json
 
-        reply = reply_of(await self._answerer(query_of(question.question)))
+        reply = await self._answerer(query)
         try:
-            await self._engine.resume(self._held.token("answer"), question.key, answer_of(reply))
+            await self._engine.resume(self._held.token("answer"), key, reply_json(reply))
         except (QuestionClosed, ResumeKeyNotFound, AuthorityError):
             return  # somebody else was quicker, or has the right to be
-
-
-def _is_query(question: OpenQuestion) -> bool:
-    return type_of(question.question) is dict and "query_id" in question.question

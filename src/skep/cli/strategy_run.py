@@ -36,6 +36,7 @@ class _Who(NamedTuple):
     wait: bool
 
 
+KeyOption = Annotated[str | None, typer.Option("--key", metavar="secret:NAME", help="The key of that model.")]
 _LIMITS = {"calls": "max_llm_calls", "tokens": "max_tokens", "ms": "max_elapsed_ms"}
 
 
@@ -48,6 +49,7 @@ def run(
     ] = None,
     answer: AnswerOption = "ask",
     model: ModelOption = None,
+    key: KeyOption = None,
     budget: Annotated[
         str | None, typer.Option(metavar="calls=N,tokens=N,ms=N", help="What it may spend.")
     ] = None,
@@ -64,7 +66,7 @@ def run(
     with reported(as_json) as report:
         given = _ctx(task, ctx)
         blueprint = _blueprint(name, read_budget(budget))
-        who = _Who(answerer_of(answer, model), held_tokens(token_file), wait)
+        who = _Who(answerer_of(answer, model, key), held_tokens(token_file), wait)
         return asyncio.run(_run(blueprint, given, who, store, report))
 
 
@@ -73,6 +75,7 @@ def resume(
     *,
     answer: AnswerOption = "ask",
     model: ModelOption = None,
+    key: KeyOption = None,
     wait: Wait = False,
     token_file: TokenFile = None,
     store: Store = None,
@@ -84,7 +87,7 @@ def resume(
     from skep.cli.report import reported
 
     with reported(as_json) as report:
-        who = _Who(answerer_of(answer, model), held_tokens(token_file), wait)
+        who = _Who(answerer_of(answer, model, key), held_tokens(token_file), wait)
         return asyncio.run(_resume(run_id, who, store, report))
 
 
@@ -125,18 +128,17 @@ def _following(engine: Engine, handle: RunHandle, who: _Who, store: str | None) 
     return Following(engine, handle, store, who.held, wait=who.wait, asking=asking)
 
 
-def answerer_of(answer: str, model: str | None) -> Answerer | None:
+def answerer_of(answer: str, model: str | None, key: str | None) -> Answerer | None:
     """Who answers: `None` is whoever sits at the terminal, or anybody else through the store.
 
     Raises:
         ConfigError: a file that is no script of answers, a program that cannot be found, a model that is no address.
     """
-    from skep.errors import ConfigError
-    from skep.strategy.answerers.scripted import Scripted
+    from skep.strategy.answerers.forms import answerer_from
 
-    if model is not None:
-        raise ConfigError("models are planned, not built yet", where="--model")
-    return None if answer == "ask" else Scripted.from_file(answer)
+    if model is None and key is None and answer == "ask":
+        return None
+    return answerer_from(model or answer, key=key)
 
 
 def read_budget(text: str | None) -> dict[str, int]:

@@ -12,6 +12,7 @@ from skep import values
 from skep.errors import BadValue
 from skep.limits import MIB
 from skep.strategy.queries import DEFAULT_MAX_TOKENS, Answer, Error, Query, Reply, Usage
+from skep.values import type_of
 
 Answerer = Callable[[Query], Awaitable[str | Reply]]
 """Answers one query; several are asked at once, so it may be called again before it has answered.
@@ -52,6 +53,21 @@ def query_json(query: Query) -> dict[str, Any]:
         told["max_tokens"] = query.max_tokens
     told |= {name: True for name in ("grounded", "underspecified") if getattr(query, name)}
     return told | ({"options": query.options} if query.options else {})
+
+
+def read_query(told: Any) -> Query | None:
+    """The query that `query_json` told; `None` if it is something else.
+
+    >>> read_query({"query_id": "q1-0", "prompt": "Why?"}).max_tokens
+    1024
+    """
+    if type_of(told) is not dict:
+        return None
+    renamed = {"id" if name == "query_id" else name: value for name, value in told.items()}
+    try:
+        return msgspec.convert(renamed, Query)
+    except msgspec.ValidationError:
+        return None
 
 
 def reply_json(reply: str | Reply) -> Any:

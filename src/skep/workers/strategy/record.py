@@ -6,14 +6,14 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import msgspec
 from msgspec import Raw
 
 from skep.clock import Clock
-from skep.errors import AttemptEnded
+from skep.errors import AttemptEnded, JournalFailed
 from skep.strategy.calls import Call, Record
 from skep.strategy.outcomes import End
 from skep.strategy.queries import Reply
@@ -42,6 +42,7 @@ class AttemptRecord:
         self._channel = channel
         self._past = past
         self._loop = asyncio.get_running_loop()
+        self._waiting: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def load(cls, channel: Attempt, clock: Clock) -> Self:
@@ -78,6 +79,23 @@ class AttemptRecord:
         recorded = RecordedCall(branch, call.name, call.digest, reply)
         self._loop.call_soon_threadsafe(self._record, recorded)
 
+    def once_durable(self, then: Callable[[], None]) -> None:
+        """From any thread; `then` runs on the loop."""
+        self._loop.call_soon_threadsafe(self._wait_durable, then)
+
+    def _wait_durable(self, then: Callable[[], None]) -> None:
+        waiting = self._loop.create_task(self._then(then))
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+
+    async def _then(self, then: Callable[[], None]) -> None:
+        try:
+            await self._channel.durable()
+        except JournalFailed:
+            log.debug("the store has stopped: what a call has left is found when the session comes back")
+            return
+        then()
+
     def _record(self, call: RecordedCall) -> None:
         try:
             self._channel.record_call(call)
@@ -95,3 +113,6 @@ class _Branch:
 
     def add(self, call: Call) -> None:
         self._record.add(self._branch, call)
+
+    def once_durable(self, then: Callable[[], None]) -> None:
+        self._record.once_durable(then)

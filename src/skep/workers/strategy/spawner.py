@@ -14,7 +14,7 @@ from skep.core.outputs import Artifact, Progress, final, inline
 from skep.errors import AttemptEnded, WorkerCancelled, WorkerFailed
 from skep.ids import WORKER, new_id
 from skep.lua.limits import Limits
-from skep.strategy.answerers.base import Answerer
+from skep.strategy.answerers.question import Question
 from skep.strategy.budget import Budget, read_budget
 from skep.strategy.outcomes import Completed, End, Failed
 from skep.strategy.packages.resolution import Packages
@@ -23,7 +23,6 @@ from skep.strategy.script import Entry
 from skep.values import type_of
 from skep.workers.base import Completion, Ctx, JoinHandler, Outcome, Worker
 from skep.workers.completion import failed
-from skep.workers.strategy.asking import Asking
 from skep.workers.strategy.record import AttemptRecord
 from skep.workers.strategy.spec import StrategySpec
 
@@ -36,7 +35,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     name: str
     source: str | None = None
     roots: tuple[Path, ...] = ()
-    asking: Asking = Asking()
+    audience: tuple[str, ...] = ("senior",)
+    deadline: float | None = None
     budget: Budget | None = None
 
     @classmethod
@@ -46,7 +46,8 @@ class Plan(Struct, frozen=True, kw_only=True):
             name=spec.strategy or agent,
             source=spec.source,
             roots=roots,
-            asking=Asking(audience=spec.audience, deadline=spec.deadline),
+            audience=spec.audience,
+            deadline=spec.deadline,
             budget=Budget(**structs.asdict(spec.budget)) if spec.budget is not None else None,
         )
 
@@ -89,7 +90,7 @@ class StrategySpawner:
             budget=read_budget(given, plan.budget),
             write=_Notes(ctx).write,
         )
-        answer: Answerer = plan.asking.answerer(ctx)
+        answer = Question(ctx.channel, audience=plan.audience, deadline=plan.deadline)
         try:
             _deliver(ctx, await session.run(answer))
         finally:
