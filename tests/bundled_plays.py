@@ -10,7 +10,7 @@ from msgspec import Struct
 class Play(Struct):
     """Answers by what a prompt says, and what the number of calls depends on besides the options."""
 
-    answers: dict[str, str]
+    answers: dict[str, str] | list[str]
     ctx: dict[str, Any] = {}
     known: dict[str, Any] = {}
 
@@ -26,7 +26,7 @@ PLAYS = {
     "cod": Play({"Which one": "Missing: a name\nSummary: denser", ".": "a summary"}),
     "cot": Play(ANY),
     "cove": Play({"questions that check": listed(5), ".": "an answer"}),
-    "debate": Play({r"Answer: (?!1)|\Z": "Answer: 2", ".": "Answer: 1"}),
+    "debate": Play(["Answer: 1", "Answer: 2", "Answer: 2"] * 3),
     "decompose": Play({"Handlers:": "Next: [answer] a part", ".": "an answer"}),
     "distill": Play(
         {"Part": "y" * 50, ".": "all of it"},

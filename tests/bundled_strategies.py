@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -43,7 +44,13 @@ class Driven(Struct):
 
 
 def drive(
-    strategy: str, answers: Answers, *, calls: int | None = None, evict: bool = False, **ctx: Any
+    strategy: str,
+    answers: Answers,
+    *,
+    calls: int | None = None,
+    evict: bool = False,
+    folders: Sequence[Path] = (),
+    **ctx: Any,
 ) -> Driven:
     """Run a strategy to its end; `calls` is its budget, and with `evict` its VM is dropped at each question."""
     scripted = None if callable(answers) else Scripted(answers)
@@ -57,7 +64,7 @@ def drive(
 
     async def go() -> End:
         nonlocal pauses
-        async with StrategyHost(limits=Limits(wall=5)) as host:
+        async with StrategyHost(folders, limits=Limits(wall=5)) as host:
             session = await host.start(None, ctx, strategy=strategy, budget=budget)
             while isinstance(outcome := await session.next(), NeedsResponse):
                 pauses += 1

@@ -6,12 +6,12 @@ import functools
 from typing import Any
 
 import pytest
-from bundled_strategies import Driven, drive
-from bundled_plays import PLAYS
 
+from bundled_plays import PLAYS
+from bundled_strategies import Driven, drive
 from skep.strategy import Completed, Failed, StrategyHost, runtime
-from skep.strategy.environment import Environment
 from skep.strategy.bundled import BUNDLED
+from skep.strategy.environment import Environment
 from skep.testing.aio import run
 
 every = pytest.mark.parametrize("name", PLAYS)
