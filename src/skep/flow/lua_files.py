@@ -6,9 +6,9 @@ So the script is part of the Blueprint's version, and a run that is taken up aga
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from skep.flow.problems import Problem, inside
 from skep.values import type_of
@@ -21,7 +21,7 @@ class LuaSource(Struct, frozen=True, kw_only=True):
     """Where a script's text is."""
 
     source: str | None = None
-    name: str | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=1_000)] | None = None
     """What its errors show; a file's is its path."""
     file: str | None = None
     """A path below the Blueprint's folder; gone once it was read."""

@@ -21,8 +21,9 @@ from skep.errors import (
 from skep.layers.base import Around
 from skep.layers.lua_shared import SHARED
 from skep.lua.runner import Runner, Script
-from skep.values import type_name, type_of
+from skep.values import clean_text, type_name, type_of
 from skep.workers.base import Ctx, Outcome, Spawner, Worker, wrap_join
+from skep.workers.completion import MAX_ERROR_TEXT
 
 if TYPE_CHECKING:
     from skep.lua.pool import LuaPool
@@ -139,13 +140,14 @@ class _Hooked(Around):
         except WorkerCancelled as cancelled:
             return cancelled
         except SkepError as error:
-            text = f"lua after: {error}"
+            why = clean_text(str(error), MAX_ERROR_TEXT)
+            text = f"lua after: {why}"
             if self._layer.on_error == "block":
                 failure = WorkerFailed(text)
                 failure.__cause__ = error
                 return failure
             log.warning("%s attempt %d of %s: %s; result kept", ctx.agent, ctx.attempt, ctx.task_id, text)
-            ctx.channel.append(Artifact(FAILED, inline(str(error))), by=BY)
+            ctx.channel.append(Artifact(FAILED, inline(why)), by=BY)
         return None
 
 
@@ -156,13 +158,13 @@ async def _ask(gate: Script, runner: RunnerOf, ctx: Ctx) -> None:
     except (LuaProcessFailed, WorkerCancelled) as error:
         raise error if isinstance(error, WorkerCancelled) else _trouble(error) from error
     except LuaError as error:
-        raise RejectedByMiddleware(f"lua before: {error}") from error
+        raise RejectedByMiddleware(f"lua before: {clean_text(str(error), MAX_ERROR_TEXT)}") from error
     except SkepError as error:
         raise _trouble(error) from error
 
 
 def _trouble(error: SkepError) -> SpawnError:
-    return SpawnError(f"lua before: {error}")
+    return SpawnError(f"lua before: {clean_text(str(error), MAX_ERROR_TEXT)}")
 
 
 async def _change(transform: Script, runner: RunnerOf, ctx: Ctx, value: Any, ok: bool) -> None:

@@ -72,6 +72,12 @@ def test_a_gate_that_raises_rejects_with_its_name_and_line():
         attempt(LuaLayer("nonsense"))
 
 
+def test_what_a_script_says_is_cut():
+    with pytest.raises(RejectedByMiddleware) as caught:
+        attempt(LuaLayer("return function() error(string.rep('x', 6000), 0) end"))
+    assert len(str(caught.value)) < 4_200
+
+
 @pytest.mark.parametrize("returned", ["", "false", "'no'", "{}"])
 def test_what_a_gate_returns_does_not_count(returned):
     assert attempt(LuaLayer(f"return function() return {returned} end"), 1).finals == [(1, True)]

@@ -17,6 +17,9 @@ from skep.errors import (
     WorkerFailed,
 )
 from skep.limits import DEFAULT_LIMITS, Limits
+from skep.lua.pool import LuaPool
+from skep.lua.pooled import PooledRunner
+from skep.lua.runner import Script
 from skep.testing.aio import run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.base import BuildEnv
@@ -24,6 +27,7 @@ from skep.workers.lua.emit import event_of
 from skep.workers.lua.kind import LuaKind
 from skep.workers.lua.result import final_of
 from skep.workers.lua.scripts import LuaScripts
+from skep.workers.lua.spawner import LuaSpawner
 from skep.workers.lua.spec import check_lua_spec
 
 
@@ -254,6 +258,21 @@ def test_what_would_end_the_loop_fails_the_worker(error):
 
     with pytest.raises(WorkerFailed, match=error.__name__):
         perform("pcall(host.ends) return 1", host={"ends": ends})
+
+
+def test_an_async_bridge_of_a_script_on_the_loop_is_refused_and_not_waited_for():
+    async def later(_value):
+        return 1
+
+    async def main():
+        pool = LuaPool(1)
+        runner = PooledRunner(pool, "inline")
+        spawner = LuaSpawner(Script("return host.later()"), lambda _ctx: runner, {"later": later})
+        with pytest.raises(WorkerFailed, match=r"host\.later is async"):
+            await spawner.perform(make_ctx())
+        pool.shutdown()
+
+    run(main())
 
 
 def test_cancel_ends_the_wait_for_an_async_bridge():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
-from skep.errors import AttemptEnded
+from skep.errors import AttemptEnded, BadValue
 from skep.limits import Limits
 from skep.lua.runner import HostFunction
 from skep.values import to_plain
@@ -42,12 +42,22 @@ def host_functions(bridges: Mapping[str, Bridge], ctx: Ctx, limits: Limits) -> d
         def call(value: Any) -> Any:
             returned = bridge(value)
             if inspect.iscoroutine(returned):
+                _check_thread(returned, home, name)
                 returned = _awaited(returned, loop, ctx)
             return to_plain(returned, where=f"host.{name}")
 
         return call
 
     return {EMIT: emit, **{name: bound(name, bridge) for name, bridge in bridges.items()}}
+
+
+def _check_thread(coroutine: Coroutine[Any, Any, Any], home: int, name: str) -> None:
+    if threading.get_ident() == home:
+        coroutine.close()
+        raise BadValue(
+            f"host.{name} is async, and the script runs on the event loop",
+            fix="run it in a thread, or make the function a plain one",
+        )
 
 
 def _awaited(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, ctx: Ctx) -> Any:

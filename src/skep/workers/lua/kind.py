@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,7 +37,7 @@ class LuaKind:
     def __init__(self, scripts: LuaScripts) -> None:
         self._scripts = scripts
         self._threads: ThreadPool | None = None
-        self._runners: dict[LuaLimits, PooledRunner] = {}
+        self._runners: weakref.WeakSet[PooledRunner] = weakref.WeakSet()
         self._children: ChildPool | None = None
 
     def build(self, agent: str, spec: Any, env: BuildEnv) -> Spawner:
@@ -60,8 +61,7 @@ class LuaKind:
 
     async def close(self) -> None:
         """End every VM and process."""
-        runners, self._runners = self._runners, {}
-        for runner in runners.values():
+        for runner in list(self._runners):
             await runner.close()
         children, self._children = self._children, None
         if children is not None:
@@ -85,14 +85,11 @@ class LuaKind:
 
         changes = {name: value for name, value in structs.asdict(asked).items() if value is not None}
         allowed = structs.replace(TRUSTED, **changes)
-        if allowed not in self._runners:
-            if self._threads is None:
-                self._threads = ThreadPool(limits)
-            pool = LuaPool(
-                limits.sync_threads, Strategy.COLD, limits=allowed, max_waiting=limits.sync_waiting
-            )
-            self._runners[allowed] = PooledRunner(pool, "thread", checkout=None, threads=self._threads)
-        return self._runners[allowed]
+        pool = LuaPool(limits.sync_threads, Strategy.COLD, limits=allowed, max_waiting=limits.sync_waiting)
+        self._threads = self._threads or ThreadPool(limits)
+        runner = PooledRunner(pool, "thread", checkout=None, threads=self._threads)
+        self._runners.add(runner)
+        return runner
 
     def _child(self, ctx: Ctx) -> Runner:
         from skep.lua.isolation.pool import ChildPool  # noqa: PLC0415 - as above
