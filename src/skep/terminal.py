@@ -47,12 +47,13 @@ async def read_line(
 
 
 def _take(typed: asyncio.Future[bytes]) -> None:
+    if typed.done():
+        return  # the line after it is for the next call
     try:
         line = os.read(_STDIN, _LINE)
     except OSError:
         line = b""  # the terminal has gone
-    if not typed.done():
-        typed.set_result(line)
+    typed.set_result(line)
 
 
 def _drop_typed() -> None:
