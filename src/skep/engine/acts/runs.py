@@ -18,6 +18,7 @@ from msgspec import structs
 from skep import values
 from skep.core import events as ev
 from skep.core.authority import ACTS, check_scopes, facts_of, permits
+from skep.core.outputs import ContentRef
 from skep.core.session_events import OperatorKind
 from skep.engine.acts.guarded import Guarded
 from skep.engine.inbox.elsewhere import Delivered, Elsewhere
@@ -25,8 +26,9 @@ from skep.engine.reading.reading import find_run, read_run, run_events
 from skep.engine.reading.subscriptions import CHECK_SECONDS
 from skep.engine.runs.handle import RunHandle
 from skep.engine.runs.info import ENDED, RunInfo
-from skep.engine.runs.launch import authority_of, first_ctx, operator_choice
+from skep.engine.runs.launch import Authority, authority_of, first_ctx, operator_choice
 from skep.engine.runs.launchers import Launchers, refusal
+from skep.engine.runs.plan import Plan
 from skep.engine.runs.recovery import recover
 from skep.engine.runs.run import RunDriver
 from skep.errors import (
@@ -40,6 +42,7 @@ from skep.errors import (
 from skep.flow.blueprint import Blueprint
 from skep.flow.load import Loaded
 from skep.ids import new_id
+from skep.limits import Limits
 from skep.workers.base import BuildEnv
 
 if TYPE_CHECKING:
@@ -115,17 +118,8 @@ class RunActs(Guarded):
             JournalFailed: the store has failed.
         """
         await self.admit(token, "start")
-        loaded = isinstance(blueprint, Loaded)
-        given_dir = str(work_dir or ".")
-        where = os.path.realpath(values.check_text(given_dir, "work_dir"))  # noqa: ASYNC240 - one look at a path
-        if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
-            raise LimitExceeded("timeout", MAX_TIMEOUT, where="start", fix="give seconds above 0")
-        env = BuildEnv(
-            blueprint_dir=str(blueprint.base_dir) if loaded else None,
-            work_dir=where,
-            trusted=trusted,
-            limits=self.limits,
-        )
+        env = _surroundings(blueprint, work_dir, self.limits, trusted=trusted)
+        deadline = _deadline(timeout, self.ledger.now())
         plan = self.planner.plan(blueprint, env)
         operator = operator_choice(
             plan.routes,
@@ -135,31 +129,20 @@ class RunActs(Guarded):
             hook_id=hook_id,
             backend_id=operator_backend_id,
         )
-        ctx = first_ctx(blueprint.blueprint if loaded else blueprint, input)
-        data = values.encode(ctx, self.limits, where="input")
+        data = values.encode(first_ctx(plan.blueprint, input), self.limits, where="input")
         run_id = new_id("run-")
-        name = f"run:{run_id}"
-        await self._until_there_is_room()
-        await self.journal.acquire(name)
-        try:
-            authority = authority_of(self.dispatcher.tokens, token)
-            self.journal.stage_blob(plan.document, log=name)
-            content = self.ledger.store(data, name, run_id, "input")
-        except SkepError:
-            await self.journal.release(name)
-            raise
-        now = self.ledger.now()
+        authority, content = await self._take_in(run_id, plan, data, token)
         started = ev.RunStarted(
-            at=now,
+            at=self.ledger.now(),
             run_id=run_id,
             blueprint=plan.version,
             blueprint_id=plan.blueprint.id,
             input=content,
-            work_dir=where,
+            work_dir=env.work_dir,
             blueprint_dir=env.blueprint_dir,
             trust="trusted" if trusted else "untrusted",
             durability=durability,
-            deadline=now + int(timeout * 1000) if timeout is not None else None,
+            deadline=deadline,
             operator=operator,
             **structs.asdict(authority),
         )
@@ -168,6 +151,21 @@ class RunActs(Guarded):
         driver.start(started)
         await asyncio.shield(self.background.run(driver.launch()))
         return RunHandle(self, driver)
+
+    async def _take_in(
+        self, run_id: str, plan: Plan, data: bytes, token: Bearer | None
+    ) -> tuple[Authority, ContentRef]:
+        """Make room for a run and own its log: whose authority it has, and where its input is."""
+        name = f"run:{run_id}"
+        await self._until_there_is_room()
+        await self.journal.acquire(name)
+        try:
+            authority = authority_of(self.dispatcher.tokens, token)
+            self.journal.stage_blob(plan.document, log=name)
+            return authority, self.ledger.store(data, name, run_id, "input")
+        except SkepError:
+            await self.journal.release(name)
+            raise
 
     async def resume_run(self, run_id: str, *, token: Bearer | None = None) -> RunHandle:
         """Take up an interrupted run; a run that this engine already owns is given back as it is.
@@ -421,3 +419,19 @@ class RunActs(Guarded):
 def _check_limit(limit: int, most: int, where: str) -> None:
     if not 0 < limit <= most:
         raise LimitExceeded("limit", most, where=where, fix="ask for a page")
+
+
+def _surroundings(
+    blueprint: Blueprint | Loaded, work_dir: str | Path | None, limits: Limits, *, trusted: bool
+) -> BuildEnv:
+    where = os.path.realpath(values.check_text(str(work_dir or "."), "work_dir"))
+    folder = str(blueprint.base_dir) if isinstance(blueprint, Loaded) else None
+    return BuildEnv(blueprint_dir=folder, work_dir=where, trusted=trusted, limits=limits)
+
+
+def _deadline(timeout: float | None, now: int) -> int | None:
+    if timeout is None:
+        return None
+    if not 0 < timeout <= MAX_TIMEOUT:
+        raise LimitExceeded("timeout", MAX_TIMEOUT, where="start", fix="give seconds above 0")
+    return now + int(timeout * 1000)
