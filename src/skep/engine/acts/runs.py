@@ -118,7 +118,8 @@ class RunActs(Guarded):
             JournalFailed: the store has failed.
         """
         await self.admit(token, "start")
-        env = _surroundings(blueprint, work_dir, self.limits, trusted=trusted)
+        where = os.path.realpath(values.check_text(str(work_dir or "."), "work_dir"))  # noqa: ASYNC240 - one look
+        env = _surroundings(blueprint, where, self.limits, trusted=trusted)
         deadline = _deadline(timeout, self.ledger.now())
         plan = self.planner.plan(blueprint, env)
         operator = operator_choice(
@@ -138,7 +139,7 @@ class RunActs(Guarded):
             blueprint=plan.version,
             blueprint_id=plan.blueprint.id,
             input=content,
-            work_dir=env.work_dir,
+            work_dir=where,
             blueprint_dir=env.blueprint_dir,
             trust="trusted" if trusted else "untrusted",
             durability=durability,
@@ -421,10 +422,7 @@ def _check_limit(limit: int, most: int, where: str) -> None:
         raise LimitExceeded("limit", most, where=where, fix="ask for a page")
 
 
-def _surroundings(
-    blueprint: Blueprint | Loaded, work_dir: str | Path | None, limits: Limits, *, trusted: bool
-) -> BuildEnv:
-    where = os.path.realpath(values.check_text(str(work_dir or "."), "work_dir"))
+def _surroundings(blueprint: Blueprint | Loaded, where: str, limits: Limits, *, trusted: bool) -> BuildEnv:
     folder = str(blueprint.base_dir) if isinstance(blueprint, Loaded) else None
     return BuildEnv(blueprint_dir=folder, work_dir=where, trusted=trusted, limits=limits)
 
