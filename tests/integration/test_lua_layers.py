@@ -15,6 +15,7 @@ from skep.layers.lua import LuaLayer
 from skep.layers.lua_shared import SHARED
 from skep.layers.registry import always
 from skep.layers.standard import standard_layers
+from skep.lua.isolation.pool import ChildPool
 from skep.lua.limits import Limits
 from skep.lua.pool import LuaPool
 from skep.testing.aio import run
@@ -214,18 +215,39 @@ def test_a_stranger_sets_no_limits_and_names_no_file():
             ran(agent="a", trusted=False, fields={"agents": [agent]})
 
 
-def test_runs_of_strangers_do_not_meet_in_a_process():
-    """The same script in several runs: what one leaves behind is nowhere."""
-    text = "seen = (seen or 0) + 1 return seen"
-    agent = {"name": "a", "kind": "lua", "spec": {"source": text}}
+def test_runs_of_strangers_do_not_meet_in_a_process(monkeypatch):
+    """The same Blueprint in several runs: each process is asked for in the name of one run, its hook's too."""
+    principals = []
+    process = ChildPool.process
+
+    def noted(pool, principal):
+        principals.append(principal)
+        return process(pool, principal)
+
+    monkeypatch.setattr(ChildPool, "process", noted)
+    agent = {"name": "a", "kind": "lua", "spec": {"source": "seen = (seen or 0) + 1 return seen"}}
 
     async def main():
         async with Engine.open("memory:") as engine:
-            flow = blueprint(step("a", "$.x"), agents=[agent])
-            handles = [await engine.start(flow, {"x": 1}, trusted=False) for _ in range(6)]
-            return [(await handle.result())["out"] for handle in handles]
+            hints = {"layers": [gate("return function() end")]}
+            flow = blueprint(step("a", "$.x"), agents=[agent], spawner_hints=hints)
+            handles = [await engine.start(flow, {"x": 1}, trusted=False) for _ in range(4)]
+            return [handle.id for handle in handles], [(await handle.result())["out"] for handle in handles]
 
-    assert run(main()) == [1] * 6
+    ids, seen = run(main())
+    assert seen == [1] * 4
+    assert sorted(principals) == sorted([*ids, *ids])
+
+
+def test_a_registered_script_works_for_a_task_outside_a_run():
+    async def main():
+        async with Engine.open("memory:") as engine:
+            engine.lua_script("add", "return _CTX + 1")
+            token = await engine.attach("me", "operator")
+            task = await engine.start_task(token, "add", 1)
+            return await engine.dispatch_attempt(token, task)
+
+    assert run(main()).value == 2
 
 
 # -- the example ---------------------------------------------------------------------------------

@@ -201,6 +201,14 @@ def test_a_transform_runs_only_after_a_good_end_with_a_value_in_place():
     assert run(main()).appended == []
 
 
+@pytest.mark.parametrize(("where", "closed"), [("thread", True), ("inline", False)])
+def test_the_worker_can_say_nothing_more_while_a_hook_is_waited_for(where, closed):
+    pool = LuaPool(1)
+    layer = LuaLayer(after="return function(_, out) return out end", pool=pool, where=where)
+    assert attempt(layer, 1).closed is closed
+    pool.shutdown()
+
+
 def test_without_hooks_it_is_the_identity():
     inner = InProcSpawner(echo)
     assert LuaLayer()(inner) is inner
