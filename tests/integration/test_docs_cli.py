@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from skep.cli import exits
@@ -28,16 +29,17 @@ def test_the_options_are_those_of_the_program():
     }
 
 
-def test_the_options_of_a_group_are_those_of_the_program():
+@pytest.mark.parametrize(("group", "title"), [("token", "Tokens"), ("pkg", "Packages")])
+def test_the_options_of_a_group_are_those_of_the_program(group, title):
     told = {
         name: set(re.findall(r"--\w[\w-]*", options))
         for name, options in re.findall(
-            r"^\| `skep token (\w+).*?` \|(.*?)\|", section("Tokens"), re.MULTILINE
+            rf"^\| `skep {group} (\w+).*?` \|(.*)\|$", section(title), re.MULTILINE
         )
     }
     assert told == {
         name: {word for option in command.params for word in option.opts if word.startswith("-")}
-        for name, command in get_command(app).commands["token"].commands.items()
+        for name, command in get_command(app).commands[group].commands.items()
     }
 
 

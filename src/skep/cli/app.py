@@ -16,6 +16,7 @@ from skep.cli import (
     lint,
     new,
     operator,
+    pkg,
     ps,
     questions,
     resume,
@@ -100,7 +101,7 @@ COMMANDS = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
-GROUPS = {"strategy": strategy.app, "token": token.app}
+GROUPS = {"pkg": pkg.app, "strategy": strategy.app, "token": token.app}
 
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -67,5 +67,15 @@ def disown(path: Path, *, folder: Path) -> None:
         _write(path, record)
 
 
+def withdraw(path: Path, name: str) -> int:
+    """Take out all that is recorded under a name; how many records. Only under the home's lock."""
+    record = read_trust(path)
+    before = len(record.digests) + len(record.folders)
+    record.digests = {key: of for key, of in record.digests.items() if of.name != name}
+    record.folders = {key: of for key, of in record.folders.items() if of.name != name}
+    _write(path, record)
+    return before - len(record.digests) - len(record.folders)
+
+
 def _write(path: Path, record: TrustRecord) -> None:
     replace(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
