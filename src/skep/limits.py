@@ -131,7 +131,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     inbox_message_bytes: int = 1 * MIB
     stream_items: int = 10_000
     """Stream items kept per log; older ones are pruned and counted."""
-    stream_backlog: int = 10_000
+    stream_backlog: int = 50_000
     """Stream items waiting for the writer thread; beyond it the oldest are dropped and counted."""
     stream_backlog_bytes: int = 16 * MIB
 

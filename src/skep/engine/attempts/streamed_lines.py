@@ -11,6 +11,7 @@ from skep.core.outputs import MAX_PARTIAL, Partial, Progress
 from skep.engine.attempts.output_types import check_output
 
 _encoder = msgspec.json.Encoder()
+_NOTE = (str, type(None))
 _SHORTEST_LIMIT = min(values.MAX_TEXT, MAX_PARTIAL)
 
 
@@ -21,12 +22,16 @@ def encoded_lines(events: Sequence[Progress | Partial]) -> list[bytes]:
         BadValue: a field is no text.
     """
     for event in events:
-        check_output(event)
+        # The call is spared for the one of which there are many.
+        if type(event) is not Progress or type(event.stage) is not str or type(event.note) not in _NOTE:
+            check_output(event)
     try:
         lines = _encoder.encode_lines(events).split(b"\n")[:-1]
     except UnicodeEncodeError:
         return [_encoder.encode(_mended(event)) for event in events]
     # A text is at most as long as the line that holds it.
+    if max(map(len, lines), default=0) <= _SHORTEST_LIMIT:
+        return lines
     return [
         line if len(line) <= _SHORTEST_LIMIT else _encoder.encode(_mended(event))
         for line, event in zip(lines, events, strict=True)

@@ -49,6 +49,11 @@ class _Open(Struct):
     def fill(self, data: Sequence[bytes], start: int, most: int) -> int:
         """Take in what fits of the items from `start` on; how many it took."""
         fitting = data[start : start + most - len(self.data)]
+        size = self.size + sum(map(len, fitting))
+        if size <= ROW_BYTES:
+            self.data += fitting
+            self.size = size
+            return len(fitting)
         ends = list(accumulate(map(len, fitting), initial=self.size))
         count = max(bisect_right(ends, ROW_BYTES) - 1, 0 if self.data else 1)
         self.data += fitting[:count]
