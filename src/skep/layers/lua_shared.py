@@ -35,15 +35,8 @@ class SharedPool:
 
     def runner(self, where: Where) -> PooledRunner:
         """The runner on these VMs."""
-        from skep.lua.pool import LuaPool  # noqa: PLC0415 - who runs no Lua does not wait for it to be loaded
-        from skep.lua.pooled import PooledRunner  # noqa: PLC0415 - as above
-
-        with self._lock:
-            if self._pool is None:
-                self._pool = LuaPool(SIZE, limits=HOOK_LIMITS)
-            if where not in self._runners:
-                self._runners[where] = PooledRunner(self._pool, where)
-            return self._runners[where]
+        known = self._runners.get(where)
+        return known if known is not None else self._made(where)
 
     def hold(self, holder: object) -> None:
         """An engine may use the pool from here on."""
@@ -58,6 +51,17 @@ class SharedPool:
                 return
             pool, self._pool, self._runners = self._pool, None, {}
         pool.shutdown()
+
+    def _made(self, where: Where) -> PooledRunner:
+        from skep.lua.pool import LuaPool  # noqa: PLC0415 - who runs no Lua does not wait for it to be loaded
+        from skep.lua.pooled import PooledRunner  # noqa: PLC0415 - as above
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = LuaPool(SIZE, limits=HOOK_LIMITS)
+            if where not in self._runners:
+                self._runners[where] = PooledRunner(self._pool, where)
+            return self._runners[where]
 
 
 SHARED = SharedPool()
