@@ -92,6 +92,12 @@ def test_factscore_drops_what_is_too_much_and_says_how_much():
     assert (result["total"], result["dropped"]) == (4, 2)
 
 
+def test_factscore_breaks_down_no_more_sentences_than_facts():
+    answers = {"Break": "1. a", ".": "Verdict: true"}
+    driven = drive("factscore", answers, task="X", text="One. Two. Three. Four.", facts=3)
+    assert (driven.result["total"], driven.result["dropped"], len(driven.asked)) == (3, 1, 6)
+
+
 def test_factscore_may_punish_few_facts():
     answers = {"Break": "1. a\n2. b", ".": "Verdict: true"}
     result = drive("factscore", answers, task="X", text="One.", gamma=4).result
@@ -148,8 +154,9 @@ def test_reflexion_remembers_only_the_last_lessons():
     assert (driven.result["passed"], driven.result["stopped"], len(driven.asked)) == (False, "trials", 14)
 
 
-def test_reflexion_takes_a_verdict_that_cannot_be_read_for_a_failure():
-    result = drive("reflexion", ["a", "Very good!"], task="t", trials=1).result
+@pytest.mark.parametrize("said", ["Very good!", "Verdict: no pass", "It must pass.\nVerdict: fail"])
+def test_reflexion_takes_what_is_no_clear_pass_for_a_failure(said):
+    result = drive("reflexion", ["a", said], task="t", trials=1).result
     assert (result["passed"], result["answer"]) == (False, "a")
 
 

@@ -32,6 +32,10 @@ def test_sc_without_any_answer_says_so():
     assert drive("sc", ["x", "y"], task="?", paths=2).error == "sc: none of the paths ended with an answer"
 
 
+def test_an_option_that_is_null_has_its_default():
+    assert len(drive("sc", {".": "Answer: x"}, task="?", paths=None, llm=None).asked) == 5
+
+
 def test_what_the_caller_gives_goes_with_every_question():
     llm = {"temperature": 0.1, "model": "m", "system": "s", "max_tokens": 9, "top_p": 0.5}
     for query in drive("sc", ["Answer: x"] * 2, task="?", paths=2, llm=llm).asked:

@@ -9,7 +9,7 @@ import pytest
 
 from bundled_plays import PLAYS
 from bundled_strategies import Driven, drive
-from skep.strategy import Completed, Failed, StrategyHost, runtime
+from skep.strategy import Completed, Failed, Query, StrategyHost, runtime
 from skep.strategy.bundled import BUNDLED
 from skep.strategy.environment import Environment
 from skep.testing.aio import run
@@ -123,3 +123,19 @@ def test_each_option_is_checked(name):
         driven = drive(name, [], **{"task": "x", option: bad})
         assert driven.error.startswith(f"{name}: ctx.{option} must be "), option
         assert driven.asked == []
+
+
+def test_they_run_in_pipes_and_forks():
+    async def answer(query: Query) -> str:
+        return f"Answer: {len(query.prompt) > 0}"
+
+    async def go() -> Any:
+        async with StrategyHost() as host:
+            code = (
+                "local forked = alc.fork({'sc', 'cot'}, ctx, {on_error = 'abort'})"
+                " local piped = alc.pipe({'plan_solve', 'sc'}, ctx)"
+                " return {forked[1].result.result.answer, forked[2].result.result.answer, piped.result.answer}"
+            )
+            return await host.run(code, {"task": "t"}, answer=answer)
+
+    assert run(go()).result == ["True", "Answer: True", "True"]

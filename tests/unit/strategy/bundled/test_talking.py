@@ -81,6 +81,7 @@ def test_debate_ends_when_all_agree():
     second = driven.prompts[4]
     assert "Your last answer:\nso\nAnswer: 2" in second
     assert "Another agent's answer 1:\nAnswer: 1" in second
+    assert second.count("Another agent's answer") == 2
 
 
 def test_debate_ends_with_the_majority():

@@ -45,12 +45,14 @@ local function sentences(text)
   return found
 end
 
--- Facts of all sentences; what passes the limit is dropped and counted.
+-- Facts of all sentences; sentences and facts beyond the limit are dropped and counted.
 local function facts_of(o, text)
-  local facts, dropped, parts = {}, 0, sentences(text)
+  local parts = sentences(text)
+  local facts, dropped = {}, math.max(0, #parts - o.facts)
   if #parts == 0 then
     return facts, dropped
   end
+  parts = { table.unpack(parts, 1, #parts - dropped) }
   local lists = alc.parallel(parts, function(sentence)
     return K.paragraphs(
       "Topic:\n" .. o.task,
@@ -104,7 +106,9 @@ function M.run(ctx)
   end
   -- A text that states nothing is neither right nor wrong.
   result.score = #facts > 0 and scored(o, result.supported, #facts) or nil
-  alc.stats.record("factscore.score", result.score)
+  if result.score ~= nil then
+    alc.stats.record("factscore.score", result.score)
+  end
   ctx.result = result
   return ctx
 end
