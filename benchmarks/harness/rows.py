@@ -306,7 +306,7 @@ def lua_layer(scale: Scale) -> Sequence[Row]:
             "how far one of them ended out of its turn",
             "displaced",
             "places",
-            AtMost(50),
+            AtMost(250),
             crowd,
         ),
     )
