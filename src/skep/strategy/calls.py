@@ -41,6 +41,10 @@ class Record(Protocol):
         """Keep one more, before anything that rests on it is let out (R-ack). Thread-safe."""
         ...
 
+    def once_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` when everything added so far outlives this process; never, if that does not come. Thread-safe."""
+        ...
+
 
 class Calls:
     """The calls of one run of a script: from the record while it lasts, then carried out and recorded."""
@@ -118,6 +122,10 @@ class Calls:
         self._record.add(call)
         self._past = ()
         self._next = self._next + 1
+
+    def once_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` when the calls made so far outlive this process; from any thread, or never."""
+        self._record.once_durable(then)
 
 
 def call_digest(arguments: Any) -> str:

@@ -42,6 +42,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     known: Callable[[str], Reply | None]
     """The recorded answer to a query."""
     primitives: Mapping[str, Primitive]
+    dirs: Mapping[str, str]
+    """`alc._dirs`."""
     find: Find
     fork: Callable[[int, Fork], tuple[Stepper, ...]]
     """The children of the n-th fork, from 1."""

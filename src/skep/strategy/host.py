@@ -15,6 +15,7 @@ from skep.lua.runner import Script
 from skep.lua.vm import LuaVM
 from skep.strategy.answerers.base import Answerer
 from skep.strategy.budget import Budget, read_budget
+from skep.strategy.home import Home
 from skep.strategy.outcomes import End
 from skep.strategy.packages.resolution import Packages
 from skep.strategy.records import MemoryRecord
@@ -46,7 +47,11 @@ class StrategyHost:
     ) -> None:
         self._paths = tuple(map(Path, paths))
         self._home = Path(home) if home is not None else None
-        self._runtime = Runtime(clock or SystemClock(), limits or LuaLimits())
+        self._runtime = Runtime(
+            clock or SystemClock(),
+            limits or LuaLimits(),
+            Home(self._home.absolute()) if self._home is not None else None,
+        )
         self._sessions: dict[str, StrategySession] = {}
 
     async def __aenter__(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -67,6 +67,10 @@ class MemoryCalls:
 
     def add(self, call: Call) -> None:
         self._made.append(call)
+
+    def once_durable(self, then: Callable[[], None]) -> None:
+        """At once: the session lives no longer than its record."""
+        then()
 
 
 class MemoryRecord:

@@ -14,9 +14,11 @@ from skep.lua.limits import Limits as LuaLimits
 from skep.strategy.budget import Budget
 from skep.strategy.calls import Calls
 from skep.strategy.environment import Environment, Fork
+from skep.strategy.home import Home, Primitives, homeless
 from skep.strategy.packages.resolution import Packages
 from skep.strategy.parking import Parking
 from skep.strategy.primitives.small import small_calls
+from skep.strategy.primitives.state import namespace_of
 from skep.strategy.queries import Reply
 from skep.strategy.records import SessionRecord
 from skep.strategy.script import Entry, LuaScript
@@ -55,9 +57,10 @@ class Place(Struct, frozen=True):
 class Runtime:
     """Shared by the sessions of one host."""
 
-    def __init__(self, clock: Clock, limits: LuaLimits) -> None:
+    def __init__(self, clock: Clock, limits: LuaLimits, home: Home | None = None) -> None:
         self.clock = clock
         self.limits = limits
+        self._home = home
         self._parking = Parking(self._unwind)
         bounds = structs.replace(
             DEFAULT_LIMITS, sync_threads=THREADS, abandoned_threads=1_024, sync_waiting=MAX_WAITING
@@ -115,7 +118,11 @@ class Runtime:
             prefix=place.branch or "q",
             now=now,
             known=known,
-            primitives=small_calls(calls, metrics, budget, now),
+            primitives={
+                **small_calls(calls, metrics, budget, now),
+                **self._kept(calls, record, entry, place),
+            },
+            dirs=self._home.dirs if self._home is not None else {},
             find=place.packages.finder("trusted"),
             fork=fork,
             write=write,
@@ -125,6 +132,18 @@ class Runtime:
             unparked=self._parking.remove,
         )
         return LuaScript(entry, environment, self._threads, unwind=session.unwind)
+
+    def _kept(self, calls: Calls, record: SessionRecord, entry: Entry, place: Place) -> Primitives:
+        """What this script keeps in the home; a forked one has a namespace of its own."""
+        if self._home is None:
+            return homeless()
+        seeds = record.seeds
+        session = f"{record.started_at:x}-{seeds.strings:x}-{seeds.numbers:x}"
+        if place.branch:
+            namespace: object = f"fork-{session}-{place.branch.rstrip('-')}"
+        else:
+            namespace = namespace_of(entry.ctx)
+        return self._home.primitives(calls, f"{session}/{place.branch}", namespace, self.clock.now_ms)
 
     def _unwind(self, script: Stepper) -> None:
         """One thread too many waits: the session of this one comes back from its record when it is answered."""

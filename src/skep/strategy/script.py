@@ -136,7 +136,10 @@ class LuaScript:
         )
         for name, function in self._host().items():
             vm.define(f"_host.{name}", function)
-        vm.run(prelude(), {"_started": env.started_at, "_random_seed": env.seeds.numbers})
+        vm.run(
+            prelude(),
+            {"_started": env.started_at, "_random_seed": env.seeds.numbers, "_dirs": dict(env.dirs)},
+        )
         entry = self._entry
         variables: dict[str, Any] = {
             "ctx": dict[str, Any]() if entry.ctx is None else entry.ctx,

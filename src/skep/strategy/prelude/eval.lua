@@ -45,7 +45,8 @@ end
 local function resolve(name)
   local ok, spec = pcall(require, name)
   if not ok then
-    spec = load_file(("%s/%s.lua"):format(alc._dirs.scenarios, name)) or load_file(name)
+    local installed = alc._dirs.scenarios
+    spec = installed and load_file(("%s/%s.lua"):format(installed, name)) or load_file(name)
   end
   if type(spec) ~= "table" then
     error(("alc.eval: could not resolve scenario '%s'"):format(name), 3)

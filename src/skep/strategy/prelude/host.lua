@@ -141,9 +141,27 @@ local function remote(name)
   end
 end
 
-alc.state = {}
-for _, name in ipairs({ "get", "set", "keys", "delete", "has", "set_nx", "incr" }) do
-  alc.state[name] = remote("state." .. name)
+alc._dirs = _dirs
+
+alc.state = { keys = remote("state.keys") }
+for name, arguments in pairs({ set = 2, delete = 1, has = 1, set_nx = 2, incr = 3 }) do
+  alc.state[name] = function(key, value, default)
+    key = text_argument(key, "key")
+    if arguments == 1 then
+      return call("state." .. name, key)
+    elseif arguments == 2 then
+      return call("state." .. name, key, value)
+    end
+    return call("state." .. name, key, value, default)
+  end
+end
+
+function alc.state.get(key, default)
+  local stored = call("state.get", text_argument(key, "key"))
+  if stored.found then
+    return stored.value
+  end
+  return default
 end
 
 function alc.state.update(key, fn, default)

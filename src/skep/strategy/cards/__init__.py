@@ -1,0 +1,1 @@
+"""Cards: records of runs, written once (strategy runtime, 6.2)."""
