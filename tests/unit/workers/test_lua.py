@@ -159,6 +159,27 @@ def test_cancel_works_at_once_in_a_busy_loop(trusted):
     assert run(main()) == []
 
 
+def test_a_result_that_comes_after_the_cancel_is_none():
+    class Late:
+        async def run(self, script, variables, *, host, cancel):
+            cancel.cancel("enough")
+            return 1
+
+    async def main():
+        ctx = make_ctx()
+        with pytest.raises(WorkerCancelled, match="enough"):
+            await LuaSpawner(Script("return 1"), lambda _ctx: Late()).perform(ctx)
+        return ctx.channel.finals
+
+    assert run(main()) == []
+
+
+@pytest.mark.parametrize(("trusted", "sees"), [(True, [True, True]), (False, [False, False])])
+def test_only_the_owners_scripts_have_files_and_environment(trusted, sees):
+    found = perform("return {io ~= nil, os.getenv ~= nil}", trusted=trusted).finals
+    assert found == [(sees, True)]
+
+
 # -- emit ----------------------------------------------------------------------------------------
 
 
