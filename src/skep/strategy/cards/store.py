@@ -90,9 +90,11 @@ class Cards:
         """The samples that `where` describes, then `offset`, then `limit`."""
         path = samples_of(self._needed(card_id, "alc.card.read_samples"))
         asked = options(query)
+        where = asked.get("where")
+        if where is not None:
+            matches(where, {})
         lines = (read(path) or b"").splitlines()
         rows: list[Any] = [json_line(line, path, number) for number, line in enumerate(lines, 1)]
-        where = asked.get("where")
         if where is not None:
             rows = [row for row in rows if matches(where, _named(row))]
         return list(page(rows, asked.get("offset"), asked.get("limit")))

@@ -96,6 +96,7 @@ def find(cards: Cards, query: Any = None) -> list[dict[str, Any]]:
     where, order_by = asked.get("where"), asked.get("order_by")
     found = newest_first(cards.every(asked.get("pkg")))
     if where is not None:
+        matches(where, {})
         found = [card for card in found if matches(where, card)]
     if order_by is not None:
         found = ordered(found, order_by)
