@@ -22,6 +22,7 @@ from skep.strategy.packages.tree import LEFT_OUT, MAX_BYTES, MAX_DEPTH, Tree, ch
 
 MAX_LISTING = 8 << 20
 _KILO = 1024
+_BLOCK = 512
 _LINK = b"120000"
 
 
@@ -137,7 +138,7 @@ class _Git:
             self._wait(process)
         if process.returncode != 0:
             said = (self._folder / "errors").read_bytes()[: 4 * _KILO].decode(errors="replace").strip()
-            if process.returncode == -signal.SIGXFSZ or f"signal {signal.SIGXFSZ:d}" in said:
+            if self._cut_off():
                 raise LimitExceeded("package_bytes", MAX_BYTES, where=self.url)
             lines = said.splitlines() or ["it said nothing"]
             why = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
@@ -148,8 +149,13 @@ class _Git:
 
     def _limited(self, *words: str) -> list[str]:
         # A shell sets the limit, so that it holds for every program that git starts, from their first moment.
-        limit = f'ulimit -f {2 * MAX_BYTES // 512} && exec "$@"'
+        limit = f'ulimit -f {2 * MAX_BYTES // _BLOCK} && exec "$@"'
         return ["/bin/sh", "-c", limit, "sh", self._program, *words]
+
+    def _cut_off(self) -> bool:
+        """Whether a file has grown to the limit: git does not say that this is why it failed."""
+        sizes = (file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+        return max(sizes, default=0) >= 2 * MAX_BYTES // _BLOCK * _BLOCK
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         try:

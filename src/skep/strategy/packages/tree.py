@@ -106,8 +106,12 @@ def below(tree: Mapping[str, bytes], folder: str) -> Tree:
 def write_tree(tree: Mapping[str, bytes], target: Path, *, over: bool = False) -> None:
     """Make the folder `target` with these files: all of it appears at once, or nothing.
 
-    With `over`, what is there goes. Raises `PackageError`.
+    With `over`, what is there goes. Raises `PackageError`, `SourceRefused` for a path that leads out.
     """
+    for path in tree:
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or path.startswith("/"):
+            raise SourceRefused(f"{path!r} is no path within a package", where=str(target))
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
     try:
@@ -128,10 +132,7 @@ def write_tree(tree: Mapping[str, bytes], target: Path, *, over: bool = False) -
 def _fill(tree: Mapping[str, bytes], folder: Path) -> None:
     folder.mkdir(parents=True)
     for path, data in tree.items():
-        parts = PurePosixPath(path).parts
-        if not parts or ".." in parts or path.startswith("/"):
-            raise SourceRefused(f"{path!r} is no path within a package", where=str(folder))
-        file = folder.joinpath(*parts)
+        file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         # Not flushed one by one: a file that a power cut tore has another digest, and is refused on load.
         file.write_bytes(data)
