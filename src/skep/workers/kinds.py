@@ -36,9 +36,7 @@ def standard_kinds() -> tuple[KindInfo, ...]:
     )
 
 
-def standard_factories(
-    agents: PythonAgents, scripts: LuaScripts, clock: Clock
-) -> Mapping[str, AgentFactory]:
+def standard_factories(agents: PythonAgents, scripts: LuaScripts, clock: Clock) -> Mapping[str, AgentFactory]:
     """What builds the spawners of each ready kind, by its name."""
     return {
         "python": PythonKind(agents),

@@ -5,10 +5,10 @@ import pytest
 from skep.core.outputs import final
 from skep.errors import BlueprintError, ConfigError, NotRegistered, TrustError
 from skep.flow.catalog import Catalog
+from skep.testing import FakeClock
 from skep.testing.aio import run
 from skep.testing.workers import FakeAttempt, make_ctx
 from skep.workers.base import BuildEnv
-from skep.testing import FakeClock
 from skep.workers.kinds import standard_factories, standard_kinds
 from skep.workers.lua.scripts import LuaScripts
 from skep.workers.operator.kind import check_operator_spec
@@ -36,7 +36,9 @@ def test_the_catalog_knows_every_kind_and_alias():
     assert catalog.kind("rust_fn") is catalog.kind("python")
     assert catalog.kind("process") is catalog.kind("subprocess")
     assert catalog.kind("agent_block") is catalog.kind("agent")
-    assert set(standard_factories(PythonAgents(), LuaScripts(), FakeClock())) == {kind.name for kind in catalog.kinds if kind.ready}
+    assert set(standard_factories(PythonAgents(), LuaScripts(), FakeClock())) == {
+        kind.name for kind in catalog.kinds if kind.ready
+    }
 
 
 # -- python ------------------------------------------------------------------------------------
