@@ -46,3 +46,6 @@ def test_a_wheel_in_an_empty_venv_gives_a_working_program(tmp_path):
     done = run(skep, "run", "swarm/blueprint.yaml", "--json", cwd=tmp_path, env=env)
     assert json.loads(done.stdout)["status"] == "done"
     assert "ran again: 0" in run(skep, "demo", cwd=tmp_path, env=env).stdout
+    count = "from skep.strategy.bundled import BUNDLED; print(len([*BUNDLED.glob('*/init.lua')]))"
+    bundled = [*ROOT.glob("src/skep/strategy/bundled/*/init.lua")]
+    assert int(run(python, "-c", count, env=env).stdout) == len(bundled)

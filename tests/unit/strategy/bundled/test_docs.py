@@ -13,6 +13,7 @@ from bundled_plays import PLAYS
 from bundled_strategies import drive
 from skep.strategy import StrategyHost
 from skep.strategy.bundled import BUNDLED
+from skep.strategy.packages.meta import read_meta
 from skep.testing.aio import run
 
 PAGE = (Path(__file__).parents[4] / "docs" / "strategies-bundled.md").read_text()
@@ -65,8 +66,9 @@ def test_a_row_says_what_the_package_says(name):
     assert re.fullmatch(r"\d+\.\d+\.\d+", meta["version"])
     assert meta["category"]
     assert listed == (", ".join(told(*option) for option in options(name).items()) or "-")
-    head = (BUNDLED / name / "init.lua").read_text().split("\nlocal ")[0].replace("\n-- ", " ")
-    cited = [arxiv or doi for arxiv, doi in PAPER.findall(head)]
+    said = read_meta((BUNDLED / name / "init.lua").read_text())
+    assert said.fields == meta
+    cited = [arxiv or doi for arxiv, doi in PAPER.findall(said.docstring.replace("\n", " "))]
     assert cited
     assert [paper for paper in cited if paper not in papers] == []
 

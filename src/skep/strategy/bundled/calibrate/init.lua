@@ -1,9 +1,9 @@
--- Verbalised confidence: several times, the best guesses each with a probability; the answers are weighed by them.
---
--- Katherine Tian, Eric Mitchell, Allan Zhou, Archit Sharma, Rafael Rafailov, Huaxiu Yao, Chelsea Finn, Christopher
--- Manning: "Just Ask for Calibration", EMNLP 2023, arXiv:2305.14975 (the question, top-k). Miao Xiong, Zhiyuan Hu,
--- Xinyang Lu, Yifei Li, Jie Fu, Junxian He, Bryan Hooi: "Can LLMs Express Their Uncertainty?", ICLR 2024,
--- arXiv:2306.13063 (several samples, Avg-Conf).
+--- Verbalised confidence: several times, the best guesses each with a probability; the answers are weighed by them.
+---
+--- Katherine Tian, Eric Mitchell, Allan Zhou, Archit Sharma, Rafael Rafailov, Huaxiu Yao, Chelsea Finn, Christopher
+--- Manning: "Just Ask for Calibration", EMNLP 2023, arXiv:2305.14975 (the question, top-k). Miao Xiong, Zhiyuan Hu,
+--- Xinyang Lu, Yifei Li, Jie Fu, Junxian He, Bryan Hooi: "Can LLMs Express Their Uncertainty?", ICLR 2024,
+--- arXiv:2306.13063 (several samples, Avg-Conf).
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

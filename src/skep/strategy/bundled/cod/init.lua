@@ -1,9 +1,9 @@
--- Chain of density: a summary that says little is rewritten again and again, each time with what is still missing and
--- at the same length.
---
--- Griffin Adams, Alexander Fabbri, Faisal Ladhak, Eric Lehman, Noémie Elhadad: "From Sparse to Dense: GPT-4
--- Summarization with Chain of Density Prompting", NewSum 2023, arXiv:2309.04269. Theirs is one prompt for all steps;
--- ours asks step by step, so each step can be read and the budget can end it.
+--- Chain of density: a summary that says little is rewritten again and again, each time with what is still missing and
+--- at the same length.
+---
+--- Griffin Adams, Alexander Fabbri, Faisal Ladhak, Eric Lehman, Noémie Elhadad: "From Sparse to Dense: GPT-4
+--- Summarization with Chain of Density Prompting", NewSum 2023, arXiv:2309.04269. Theirs is one prompt for all steps;
+--- ours asks step by step, so each step can be read and the budget can end it.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,9 +1,9 @@
--- Chain of thought: reason step by step, then answer.
---
--- Jason Wei, Xuezhi Wang, Dale Schuurmans, Maarten Bosma, Brian Ichter, Fei Xia, Ed Chi, Quoc Le, Denny Zhou:
--- "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models", NeurIPS 2022, arXiv:2201.11903.
--- Without examples, the two questions of Takeshi Kojima, Shixiang Shane Gu, Machel Reid, Yutaka Matsuo, Yusuke Iwasawa:
--- "Large Language Models are Zero-Shot Reasoners", NeurIPS 2022, arXiv:2205.11916.
+--- Chain of thought: reason step by step, then answer.
+---
+--- Jason Wei, Xuezhi Wang, Dale Schuurmans, Maarten Bosma, Brian Ichter, Fei Xia, Ed Chi, Quoc Le, Denny Zhou:
+--- "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models", NeurIPS 2022, arXiv:2201.11903.
+--- Without examples, the two questions of Takeshi Kojima, Shixiang Shane Gu, Machel Reid, Yutaka Matsuo, Yusuke
+--- Iwasawa: "Large Language Models are Zero-Shot Reasoners", NeurIPS 2022, arXiv:2205.11916.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,8 +1,8 @@
--- Chain of verification, factored: draft, plan questions that check the draft, answer each without seeing the draft,
--- then write again what the answers bear out.
---
--- Shehzaad Dhuliawala, Mojtaba Komeili, Jing Xu, Roberta Raileanu, Xian Li, Asli Celikyilmaz, Jason Weston:
--- "Chain-of-Verification Reduces Hallucination in Large Language Models", Findings of ACL 2024, arXiv:2309.11495.
+--- Chain of verification, factored: draft, plan questions that check the draft, answer each without seeing the draft,
+--- then write again what the answers bear out.
+---
+--- Shehzaad Dhuliawala, Mojtaba Komeili, Jing Xu, Roberta Raileanu, Xian Li, Asli Celikyilmaz, Jason Weston:
+--- "Chain-of-Verification Reduces Hallucination in Large Language Models", Findings of ACL 2024, arXiv:2309.11495.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Multiagent debate: several agents answer, read each other's answers and reconsider; the majority at the end counts.
---
--- Yilun Du, Shuang Li, Antonio Torralba, Joshua B. Tenenbaum, Igor Mordatch: "Improving Factuality and Reasoning in
--- Language Models through Multiagent Debate", ICML 2024, arXiv:2305.14325.
+--- Multiagent debate: several agents answer, read each other's answers and reconsider; the majority at the end counts.
+---
+--- Yilun Du, Shuang Li, Antonio Torralba, Joshua B. Tenenbaum, Igor Mordatch: "Improving Factuality and Reasoning in
+--- Language Models through Multiagent Debate", ICML 2024, arXiv:2305.14325.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

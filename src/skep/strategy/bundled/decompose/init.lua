@@ -1,8 +1,8 @@
--- Decomposed prompting: a controller asks for one sub-task after the other, each done by the handler that it names,
--- until it says that the last answer is the answer to the whole.
---
--- Tushar Khot, Harsh Trivedi, Matthew Finlayson, Yao Fu, Kyle Richardson, Peter Clark, Ashish Sabharwal: "Decomposed
--- Prompting: A Modular Approach for Solving Complex Tasks", ICLR 2023, arXiv:2210.02406.
+--- Decomposed prompting: a controller asks for one sub-task after the other, each done by the handler that it names,
+--- until it says that the last answer is the answer to the whole.
+---
+--- Tushar Khot, Harsh Trivedi, Matthew Finlayson, Yao Fu, Kyle Richardson, Peter Clark, Ashish Sabharwal: "Decomposed
+--- Prompting: A Modular Approach for Solving Complex Tasks", ICLR 2023, arXiv:2210.02406.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,9 +1,9 @@
--- Recursive summaries: a long text is cut into chunks, each is summarised, and the summaries are a shorter text that is
--- treated in the same way until one is left.
---
--- Jeff Wu, Long Ouyang, Daniel M. Ziegler, Nisan Stiennon, Ryan Lowe, Jan Leike, Paul Christiano: "Recursively
--- Summarizing Books with Human Feedback", 2021, arXiv:2109.10862. Theirs shows each chunk the summaries before it;
--- ours asks all chunks of a level at once, with an overlap instead.
+--- Recursive summaries: a long text is cut into chunks, each is summarised, and the summaries are a shorter text that
+--- is treated in the same way until one is left.
+---
+--- Jeff Wu, Long Ouyang, Daniel M. Ziegler, Nisan Stiennon, Ryan Lowe, Jan Leike, Paul Christiano: "Recursively
+--- Summarizing Books with Human Feedback", 2021, arXiv:2109.10862. Theirs shows each chunk the summaries before it;
+--- ours asks all chunks of a level at once, with an overlap instead.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,8 +1,8 @@
--- FActScore: break a text into facts, check each alone, and score the text by the share that is supported.
---
--- Sewon Min, Kalpesh Krishna, Xinxi Lyu, Mike Lewis, Wen-tau Yih, Pang Wei Koh, Mohit Iyyer, Luke Zettlemoyer,
--- Hannaneh Hajishirzi: "FActScore: Fine-grained Atomic Evaluation of Factual Precision in Long Form Text Generation",
--- EMNLP 2023, arXiv:2305.14251.
+--- FActScore: break a text into facts, check each alone, and score the text by the share that is supported.
+---
+--- Sewon Min, Kalpesh Krishna, Xinxi Lyu, Mike Lewis, Wen-tau Yih, Pang Wei Koh, Mohit Iyyer, Luke Zettlemoyer,
+--- Hannaneh Hajishirzi: "FActScore: Fine-grained Atomic Evaluation of Factual Precision in Long Form Text Generation",
+--- EMNLP 2023, arXiv:2305.14251.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,8 +1,8 @@
--- Least to most: split a problem into easier ones, and solve them in order, each with the answers of those before.
---
--- Denny Zhou, Nathanael Schärli, Le Hou, Jason Wei, Nathan Scales, Xuezhi Wang, Dale Schuurmans, Claire Cui,
--- Olivier Bousquet, Quoc Le, Ed Chi: "Least-to-Most Prompting Enables Complex Reasoning in Large Language Models",
--- ICLR 2023, arXiv:2205.10625.
+--- Least to most: split a problem into easier ones, and solve them in order, each with the answers of those before.
+---
+--- Denny Zhou, Nathanael Schärli, Le Hou, Jason Wei, Nathan Scales, Xuezhi Wang, Dale Schuurmans, Claire Cui,
+--- Olivier Bousquet, Quoc Le, Ed Chi: "Least-to-Most Prompting Enables Complex Reasoning in Large Language Models",
+--- ICLR 2023, arXiv:2205.10625.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

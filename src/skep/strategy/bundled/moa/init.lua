@@ -1,7 +1,7 @@
--- Mixture of agents: layers of proposers, each of which sees all answers of the layer before; an aggregator at the end.
---
--- Junlin Wang, Jue Wang, Ben Athiwaratkun, Ce Zhang, James Zou: "Mixture-of-Agents Enhances Large Language Model
--- Capabilities", ICLR 2025, arXiv:2406.04692.
+--- Mixture of agents: layers of proposers, each of which sees all answers of the layer before, and an aggregator.
+---
+--- Junlin Wang, Jue Wang, Ben Athiwaratkun, Ce Zhang, James Zou: "Mixture-of-Agents Enhances Large Language Model
+--- Capabilities", ICLR 2025, arXiv:2406.04692.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

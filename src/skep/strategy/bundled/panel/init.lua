@@ -1,8 +1,8 @@
--- Multi-expert prompting: experts that the question calls for answer on their own; their answers are combined by the
--- seven steps of the nominal group technique, and the best of the combined and the single answers is chosen.
---
--- Do Xuan Long, Duong Ngoc Yen, Luu Anh Tuan, Kenji Kawaguchi, Min-Yen Kan, Nancy F. Chen: "Multi-expert Prompting
--- Improves Reliability, Safety and Usefulness of Large Language Models", EMNLP 2024, arXiv:2411.00492.
+--- Multi-expert prompting: experts that the question calls for answer on their own; their answers are combined by the
+--- seven steps of the nominal group technique, and the best of the combined and the single answers is chosen.
+---
+--- Do Xuan Long, Duong Ngoc Yen, Luu Anh Tuan, Kenji Kawaguchi, Min-Yen Kan, Nancy F. Chen: "Multi-expert Prompting
+--- Improves Reliability, Safety and Usefulness of Large Language Models", EMNLP 2024, arXiv:2411.00492.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Plan and solve (PS+): make a plan, carry it out step by step with care for details, then read off the answer.
---
--- Lei Wang, Wanyu Xu, Yihuai Lan, Zhiqiang Hu, Yunshi Lan, Roy Ka-Wei Lee, Ee-Peng Lim: "Plan-and-Solve Prompting:
--- Improving Zero-Shot Chain-of-Thought Reasoning by Large Language Models", ACL 2023, arXiv:2305.04091.
+--- Plan and solve (PS+): make a plan, carry it out step by step with care for details, then read off the answer.
+---
+--- Lei Wang, Wanyu Xu, Yihuai Lan, Zhiqiang Hu, Yunshi Lan, Roy Ka-Wei Lee, Ee-Peng Lim: "Plan-and-Solve Prompting:
+--- Improving Zero-Shot Chain-of-Thought Reasoning by Large Language Models", ACL 2023, arXiv:2305.04091.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Pairwise ranking: each candidate against each other, in both orders, so that the place of an answer does not count.
---
--- Zhen Qin, Rolf Jagerman, Kai Hui, Honglei Zhuang, Junru Wu and others: "Large Language Models are Effective Text
--- Rankers with Pairwise Ranking Prompting" (PRP-Allpair), Findings of NAACL 2024, arXiv:2306.17563.
+--- Pairwise ranking: each candidate against each other, in both orders, so that the place of an answer does not count.
+---
+--- Zhen Qin, Rolf Jagerman, Kai Hui, Honglei Zhuang, Junru Wu and others: "Large Language Models are Effective Text
+--- Rankers with Pairwise Ranking Prompting" (PRP-Allpair), Findings of NAACL 2024, arXiv:2306.17563.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

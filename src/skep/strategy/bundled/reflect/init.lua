@@ -1,7 +1,7 @@
--- Self-Refine: answer, criticise the answer, refine it with everything said so far, until there is nothing to say.
---
--- Aman Madaan, Niket Tandon, Prakhar Gupta, Skyler Hallinan, Luyu Gao and others: "Self-Refine: Iterative Refinement
--- with Self-Feedback", NeurIPS 2023, arXiv:2303.17651.
+--- Self-Refine: answer, criticise the answer, refine it with everything said so far, until there is nothing to say.
+---
+--- Aman Madaan, Niket Tandon, Prakhar Gupta, Skyler Hallinan, Luyu Gao and others: "Self-Refine: Iterative Refinement
+--- with Self-Feedback", NeurIPS 2023, arXiv:2303.17651.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Reflexion: try, have the attempt judged, put the lesson of a failure into words, and try again with these in mind.
---
--- Noah Shinn, Federico Cassano, Edward Berman, Ashwin Gopinath, Karthik Narasimhan, Shunyu Yao: "Reflexion: Language
--- Agents with Verbal Reinforcement Learning", NeurIPS 2023, arXiv:2303.11366.
+--- Reflexion: try, have the attempt judged, put the lesson of a failure into words, and try again with these in mind.
+---
+--- Noah Shinn, Federico Cassano, Edward Berman, Ashwin Gopinath, Karthik Narasimhan, Shunyu Yao: "Reflexion: Language
+--- Agents with Verbal Reinforcement Learning", NeurIPS 2023, arXiv:2303.11366.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,6 +1,6 @@
--- System 2 attention: rewrite the context so that only what matters is left, then answer from that alone.
---
--- Jason Weston, Sainbayar Sukhbaatar: "System 2 Attention (is something you might need too)", 2023, arXiv:2311.11829.
+--- System 2 attention: rewrite the context so that only what matters is left, then answer from that alone.
+---
+--- Jason Weston, Sainbayar Sukhbaatar: "System 2 Attention (is something you might need too)", 2023, arXiv:2311.11829.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

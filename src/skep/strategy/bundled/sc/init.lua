@@ -1,7 +1,7 @@
--- Self-consistency: several reasoning paths for one question, and the answer that most of them reach.
---
--- Xuezhi Wang, Jason Wei, Dale Schuurmans, Quoc Le, Ed Chi, Sharan Narang, Aakanksha Chowdhery, Denny Zhou:
--- "Self-Consistency Improves Chain of Thought Reasoning in Language Models", ICLR 2023, arXiv:2203.11171.
+--- Self-consistency: several reasoning paths for one question, and the answer that most of them reach.
+---
+--- Xuezhi Wang, Jason Wei, Dale Schuurmans, Quoc Le, Ed Chi, Sharan Narang, Aakanksha Chowdhery, Denny Zhou:
+--- "Self-Consistency Improves Chain of Thought Reasoning in Language Models", ICLR 2023, arXiv:2203.11171.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Skeleton of thought: write the points of an answer first, then all points at once, side by side.
---
--- Xuefei Ning, Zinan Lin, Zixuan Zhou, Zifu Wang, Huazhong Yang, Yu Wang: "Skeleton-of-Thought: Prompting LLMs for
--- Efficient Parallel Generation", ICLR 2024, arXiv:2307.15337.
+--- Skeleton of thought: write the points of an answer first, then all points at once, side by side.
+---
+--- Xuefei Ning, Zinan Lin, Zixuan Zhou, Zifu Wang, Huazhong Yang, Yu Wang: "Skeleton-of-Thought: Prompting LLMs for
+--- Efficient Parallel Generation", ICLR 2024, arXiv:2307.15337.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

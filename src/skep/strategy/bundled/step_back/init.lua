@@ -1,7 +1,7 @@
--- Step back: ask a more general question first, and reason from what its answer says.
---
--- Huaixiu Steven Zheng, Swaroop Mishra, Xinyun Chen, Heng-Tze Cheng, Ed H. Chi, Quoc V. Le, Denny Zhou: "Take a Step
--- Back: Evoking Reasoning via Abstraction in Large Language Models", ICLR 2024, arXiv:2310.06117.
+--- Step back: ask a more general question first, and reason from what its answer says.
+---
+--- Huaixiu Steven Zheng, Swaroop Mishra, Xinyun Chen, Heng-Tze Cheng, Ed H. Chi, Quoc V. Le, Denny Zhou: "Take a Step
+--- Back: Evoking Reasoning via Abstraction in Large Language Models", ICLR 2024, arXiv:2310.06117.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,8 +1,8 @@
--- Tree of thoughts, breadth first: from each state that is kept, propose next thoughts; value each new state; keep the
--- best; after the last step, answer from the best one.
---
--- Shunyu Yao, Dian Yu, Jeffrey Zhao, Izhak Shafran, Thomas L. Griffiths, Yuan Cao, Karthik Narasimhan: "Tree of
--- Thoughts: Deliberate Problem Solving with Large Language Models", NeurIPS 2023, arXiv:2305.10601.
+--- Tree of thoughts, breadth first: from each state that is kept, propose next thoughts; value each new state; keep the
+--- best; after the last step, answer from the best one.
+---
+--- Shunyu Yao, Dian Yu, Jeffrey Zhao, Izhak Shafran, Thomas L. Griffiths, Yuan Cao, Karthik Narasimhan: "Tree of
+--- Thoughts: Deliberate Problem Solving with Large Language Models", NeurIPS 2023, arXiv:2305.10601.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

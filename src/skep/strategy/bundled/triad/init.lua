@@ -1,6 +1,6 @@
--- Debate before a judge: two debaters commit to an answer each, argue in turn, and a third says who is right.
---
--- Geoffrey Irving, Paul Christiano, Dario Amodei: "AI safety via debate", 2018, arXiv:1805.00899.
+--- Debate before a judge: two debaters commit to an answer each, argue in turn, and a third says who is right.
+---
+--- Geoffrey Irving, Paul Christiano, Dario Amodei: "AI safety via debate", 2018, arXiv:1805.00899.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,8 +1,8 @@
--- UCB1: candidates are arms, a verdict on one is a pull; the next pull goes where the mean reward and what is still
--- unknown about it are highest together, so doubtful good candidates are looked at more often than bad ones.
---
--- Peter Auer, Nicolò Cesa-Bianchi, Paul Fischer: "Finite-time Analysis of the Multiarmed Bandit Problem", Machine
--- Learning 47, 2002, doi:10.1023/A:1013689704352.
+--- UCB1: candidates are arms, a verdict on one is a pull; the next pull goes where the mean reward and what is still
+--- unknown about it are highest together, so doubtful good candidates are looked at more often than bad ones.
+---
+--- Peter Auer, Nicolò Cesa-Bianchi, Paul Fischer: "Finite-time Analysis of the Multiarmed Bandit Problem", Machine
+--- Learning 47, 2002, doi:10.1023/A:1013689704352.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 

@@ -1,7 +1,7 @@
--- Universal self-consistency: several free answers, and the model itself says which agrees most with the others.
---
--- Xinyun Chen, Renat Aksitov, Uri Alon, Jie Ren, Kefan Xiao, Pengcheng Yin, Sushant Prakash, Charles Sutton,
--- Xuezhi Wang, Denny Zhou: "Universal Self-Consistency for Large Language Model Generation", 2023, arXiv:2311.17311.
+--- Universal self-consistency: several free answers, and the model itself says which agrees most with the others.
+---
+--- Xinyun Chen, Renat Aksitov, Uri Alon, Jie Ren, Kefan Xiao, Pengcheng Yin, Sushant Prakash, Charles Sutton,
+--- Xuezhi Wang, Denny Zhou: "Universal Self-Consistency for Large Language Model Generation", 2023, arXiv:2311.17311.
 local S, K = require("skep_shapes"), require("skep_kit")
 local M = {}
 
