@@ -243,6 +243,14 @@ def test_poisoned_globals_do_not_reach_the_guard(profile):
         host.run(Script("while true do end"))
 
 
+def test_parts_that_come_late_are_not_poisoned_either():
+    host = vm("trusted")
+    keep = "local pcall, require, string, getinfo, lines = pcall, require, string, debug.getinfo, io.lines"
+    seen = "return {require('string') == string, getinfo(1, 'S').short_src, pcall(lines)}"
+    found, here, ok, refusal = host.run(Script(f"{keep} {POISON} {seen}", "late"))
+    assert (found, here, ok, refusal) == (True, "late", False, "io.lines needs the name of a file")
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_metatable_on_the_globals_does_not_reach_the_guard(profile):
     host = vm(profile)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from weakref import ref
 
 from skep.errors import SkepError
+from skep.lua.boot import boot_code
 from skep.lua.convert import BATCH, Flattener, rebuild
 from skep.lua.limits import MESSAGE, Limits
 from skep.lua.runner import HostFunction
@@ -71,6 +72,10 @@ class Bridge:
     def ask(self, act: str, *args: Any) -> Any:
         """Any other act, by the name of its method."""
         return getattr(self, act)(*args)
+
+    def part(self, name: str) -> bytes:
+        """A part of the VM that it needs only now."""
+        return boot_code()[1][name]
 
     def poll(self) -> str | None:
         """Why the script must end, if it must."""

@@ -26,7 +26,7 @@ def new_runtime(hash_seed: int) -> Any:
 
 def boot(runtime: Any, bridge: Bridge, limits: Limits, *, trusted: bool) -> Any:
     """Run the Lua part; from here on the state's own globals are out of reach for scripts. Returns its acts."""
-    chunk = runtime.globals().load(boot_code(), "=skep", "b")
+    chunk = runtime.compile(boot_code()[0])
     act, *marks = chunk(bridge.limited, bridge.ask, OBJECT, ARRAY, END, trusted, limits.output, limits.depth)
     bridge.flattener = Flattener(limits.depth, *marks)
     return act

@@ -9,8 +9,11 @@ from skep.lua.binding import LuaRuntime
 from skep.lua.convert import BATCH
 from skep.lua.limits import GRAIN, MESSAGE, POLL_SECONDS, TRACEBACK
 
-PARTS = ("guard", "values", "environment", "modules", "drive", "closed")
+PARTS = ("late", "guard", "values", "environment", "packages", "drive", "closed")
 """In the order in which they run; each gets the table of what the earlier ones left in it."""
+
+LATE = ("failures", "modules", "binding", "files")
+"""Those that a VM asks for when it needs them; each returns a table."""
 
 CONSTANTS = {
     "grain": GRAIN,
@@ -20,33 +23,24 @@ CONSTANTS = {
     "max_traceback": TRACEBACK,
 }
 
-ACTS = (
-    "take",
-    "give_more",
-    "compile",
-    "forget",
-    "bind",
-    "bind_host",
-    "hook",
-    "run",
-    "resume",
-    "drop",
-    "spent",
-    "define",
-)
-"""What the VM calls, by `act(name, ...)`: one function comes back, for each costs a new VM time."""
+ACTS = ("take", "give_more", "compile", "hook", "run", "drop", "spent")
+"""What the VM calls, by `act(name, ...)`, and of `binding`: one function comes back, for each costs a new VM time."""
 
 
 @cache
-def boot_code() -> bytes:
-    """The parts as one chunk of bytecode without debug information: loading text costs more than a VM may."""
+def boot_code() -> tuple[bytes, dict[str, bytes]]:
+    """The parts as one chunk, and the late ones by name: bytecode without debug information.
+
+    Loading text costs more than a VM may.
+    """
     runtime = LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-    dump = runtime.eval(b"function(source, name) return string.dump(assert(load(source, name)), true) end")
+    dump = runtime.eval(b"function(source) return string.dump(assert(load(source, '=skep')), true) end")
     constants = "\n".join(f"skep.{name} = {value}" for name, value in CONSTANTS.items())
     parts = "\n".join(f"(function(...)\n{_text(part)}\nend)(skep);" for part in PARTS)
     acts = ", ".join(f"{name} = skep.{name}" for name in ACTS)
     end = f"local acts = {{ {acts} }}\n{_text('end')}"
-    return dump(f"{_text('start')}\n{constants};\n{parts}\n{end}".encode(), b"=skep")
+    main = dump(f"{_text('start')}\n{constants};\n{parts}\n{end}".encode())
+    return main, {part: dump(_text(part).encode()) for part in LATE}
 
 
 def _text(part: str) -> str:

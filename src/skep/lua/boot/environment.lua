@@ -3,7 +3,7 @@ local skep = ...
 local trusted = skep.trusted
 local type, error, select, tostring, rawget = type, error, select, tostring, rawget
 local setmetatable, raw_load, utf8_len = setmetatable, load, utf8.len
-local concat, gsub, open, io_lines, collect = table.concat, string.gsub, io.open, io.lines, collectgarbage
+local concat, gsub, collect = table.concat, string.gsub, collectgarbage
 local limited, ask = skep.limited, skep.ask
 
 local env = {}
@@ -53,7 +53,7 @@ local function read_all(reader)
 end
 
 -- Text only: bytecode is not checked by Lua.
-function env.load(source, name, mode, ...)
+local function load_text(source, name, mode, ...)
   if type(source) == "function" then
     source = read_all(source)
   end
@@ -63,6 +63,8 @@ function env.load(source, name, mode, ...)
   end
   return raw_load(source, name or "=(load)", "t", around)
 end
+
+env.load, skep.load = load_text, load_text
 
 -- -- printing ----------------------------------------------------------------------------------
 
@@ -100,9 +102,8 @@ function sink.write(self, ...)
   emit(concat({ ... }))
   return self
 end
-function sink.flush() end
-function sink.setvbuf() end
-function sink.close() end
+local function nothing() end
+sink.flush, sink.setvbuf, sink.close = nothing, nothing, nothing
 
 -- -- what depends on trust ---------------------------------------------------------------------
 
@@ -119,51 +120,16 @@ function env.collectgarbage(what)
 end
 
 if trusted then
+  local later = skep.later
   clock.getenv, clock.remove, clock.rename = os.getenv, os.remove, os.rename
   debug.getmetatable(io.stdout).__metatable = false
-
-  local function lines(name, ...)
-    if type(name) ~= "string" then
-      error("io.lines needs the name of a file", 2)
-    end
-    return io_lines(name, ...)
-  end
   env.io = {
-    open = open, lines = lines, type = io.type, tmpfile = io.tmpfile, stdout = sink, stderr = sink,
+    open = io.open, lines = later("files", "lines"), type = io.type, tmpfile = io.tmpfile,
+    stdout = sink, stderr = sink,
     write = function(...)
       return sink:write(...)
     end,
   }
-
-  function env.loadfile(path, mode, ...)
-    local file, e = open(path, "rb")
-    if not file then
-      return nil, e
-    end
-    local source = file:read("a")
-    file:close()
-    return env.load(source, "@" .. path, "t", ...)
-  end
-  function env.dofile(path)
-    local chunk, e = env.loadfile(path)
-    if not chunk then
-      error(e, 0)
-    end
-    return chunk()
-  end
-
-  local traceback, getinfo = debug.traceback, debug.getinfo
-  env.debug = {
-    traceback = traceback,
-    -- Names and lines only: never a function of the guard's.
-    getinfo = function(f, what)
-      if type(f) == "number" then
-        f = f + 1
-      elseif type(f) ~= "function" then
-        error("debug.getinfo: level or function expected", 2)
-      end
-      local found = getinfo(f, gsub(what or "nSlu", "[^nSlu]", "") .. "")
-      return found
-    end,
-  }
+  env.loadfile, env.dofile = later("files", "loadfile"), later("files", "dofile")
+  env.debug = { traceback = debug.traceback, getinfo = later("files", "getinfo") }
 end

@@ -1,16 +1,12 @@
--- `require`: package.loaded, then package.searchers in order, the roots that Python searches among them.
+-- `require`: package.loaded, then package.searchers in order, the roots that Python searches among them. Loaded when
+-- it is first called.
 --
 -- Written in Lua, so a module may yield while it loads.
 local skep = ...
-local env, limited, ask = skep.env, skep.limited, skep.ask
-local type, error, load, concat, utf8_len, ipairs, tostring = type, error, load, table.concat, utf8.len, ipairs, tostring
-local setmetatable = setmetatable
-
-local loaded, preload = {}, {}
-for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os", "io", "debug" }) do
-  loaded[name] = env[name]
-end
-loaded._G = env
+local limited, ask, package = skep.limited, skep.ask, skep.package
+local loaded, preload = skep.loaded, skep.preload
+local type, error, concat, utf8_len, tostring, setmetatable = type, error, concat, utf8_len, tostring, setmetatable
+local load_text = skep.load
 
 local function search_preload(name)
   local loader = preload[name]
@@ -35,23 +31,17 @@ local function search_roots(name)
   elseif status == "refused" then
     error(source, 0)
   end
-  local loader, e = load(source, "@" .. place, "t", env)
+  local loader, e = load_text(source, "@" .. place)
   if not loader then
     error("error loading module '" .. name .. "': " .. e, 0)
   end
   return loader, place
 end
 
-local package = {
-  loaded = loaded, preload = preload, path = "", cpath = "", config = "/\n;\n?\n!\n-\n",
-  searchers = { search_preload, search_roots },
-}
-env.package, loaded.package = package, package
-
 local function seek(name)
-  local tried = {}
-  for _, searcher in ipairs(package.searchers) do
-    local loader, extra = searcher(name)
+  local tried, searchers = {}, package.searchers
+  for i = 1, #searchers do
+    local loader, extra = searchers[i](name)
     if type(loader) == "function" then
       return loader, extra
     elseif loader ~= nil then
@@ -76,7 +66,7 @@ local function begin(name)
   return setmetatable({ name = name }, Loading)
 end
 
-function env.require(name)
+local function require(name)
   if type(name) ~= "string" then
     error("bad argument #1 to 'require' (string expected)", 2)
   end
@@ -93,3 +83,5 @@ function env.require(name)
   end
   return loaded[name], extra
 end
+
+return { require = require, search_preload = search_preload, search_roots = search_roots }
