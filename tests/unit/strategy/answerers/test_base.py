@@ -6,18 +6,40 @@ from hypothesis import strategies as st
 
 from skep import values
 from skep.errors import BadValue
-from skep.strategy.answerers.base import query_json, read_reply, reply_json
+from skep.strategy.answerers.base import query_json, read_query, read_reply, reply_json
 from skep.strategy.queries import Answer, Error, Query, Usage
 
 COUNTS = st.none() | st.integers(0, 2**53)
 USAGES = st.none() | st.builds(Usage, prompt_tokens=COUNTS, completion_tokens=COUNTS)
 TEXTS = st.text(st.characters(codec="utf-8"))
+QUERIES = st.builds(
+    Query,
+    id=TEXTS,
+    prompt=TEXTS,
+    system=st.none() | TEXTS,
+    max_tokens=st.integers(0, 2**32),
+    grounded=st.booleans(),
+    underspecified=st.booleans(),
+    options=st.dictionaries(TEXTS, TEXTS | st.integers(0, 9)),
+)
 REPLIES = st.builds(Answer, TEXTS, USAGES) | st.builds(Error, TEXTS)
 
 
 @given(REPLIES)
 def test_a_reply_comes_back_from_json_as_it_was(reply):
     assert read_reply(values.decode(values.encode(reply_json(reply)))) == reply
+
+
+@given(QUERIES)
+def test_a_query_comes_back_from_json_as_it_was(query):
+    assert read_query(values.decode(values.encode(query_json(query)))) == query
+
+
+@pytest.mark.parametrize(
+    "told", [None, "Why?", [], {}, {"prompt": "Why?"}, {"query_id": 1, "prompt": "Why?"}]
+)
+def test_another_question_is_no_query(told):
+    assert read_query(told) is None
 
 
 @pytest.mark.parametrize(

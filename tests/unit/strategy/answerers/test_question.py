@@ -71,6 +71,11 @@ def test_no_answer_is_an_error_that_the_strategy_may_catch(error):
     assert run(Question(Refusing(error))(QUERY)) == Error(f"{error.code} {error}")
 
 
+def test_what_is_no_answer_after_all_is_an_error():
+    reply = run(Question(FakeAttempt(answers=[{"score": 3}]))(QUERY))
+    assert reply.message.startswith("E-VALUE q1-0: no answer")
+
+
 def test_the_end_of_the_attempt_is_not_for_the_strategy():
     with pytest.raises(AttemptEnded):
         run(Question(Refusing(AttemptEnded("over")))(QUERY))
