@@ -83,7 +83,7 @@ def replace(path: Path, data: bytes) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StrategyError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
@@ -93,7 +93,8 @@ def draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from skep.errors import LimitExceeded, PackageChanged, PackageError
+from skep.errors import LimitExceeded, PackageChanged, StrategyError
 from skep.strategy.packages.installed import Installed, read_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.module import Module
@@ -97,5 +97,5 @@ def _pinned(project: ProjectFiles | None) -> dict[str, Pinned]:
         return {}
     try:
         return read_pinned(project.pinned)
-    except (PackageError, LimitExceeded):
+    except (StrategyError, LimitExceeded):
         return {}  # said already, when the places were listed

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from skep.errors import PackageExists
-from skep.strategy.packages.files import locked, read_list, replace
+from skep.strategy.files import locked, replace
+from skep.strategy.packages.files import read_list
 from skep.strategy.packages.layout import ProjectFiles
 
 IGNORED = ("alc.local.toml", ".alc-install.lock")

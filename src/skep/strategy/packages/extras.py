@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 
-from skep.strategy.packages.files import replace
+from skep.strategy.files import replace
 from skep.strategy.packages.layout import HomeFiles
 from skep.strategy.packages.names import is_name
 from skep.strategy.packages.tree import Tree, below

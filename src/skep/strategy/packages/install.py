@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from skep.errors import PackageError, PackageExists
+from skep.errors import LimitExceeded, PackageExists, StrategyError
+from skep.strategy.files import locked
 from skep.strategy.packages import project as projects
 from skep.strategy.packages.extras import bring_cards, bring_scenarios
-from skep.strategy.packages.files import locked, now
+from skep.strategy.packages.files import now
 from skep.strategy.packages.installed import Installed, read_installed, write_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.meta import read_meta
@@ -64,7 +65,7 @@ def install(
     if project is not None and written:
         try:
             projects.want(project, [_pinned(name, records[name]) for name in written])
-        except PackageError as error:
+        except (StrategyError, LimitExceeded) as error:
             result["project_files_warnings"] = [str(error)]
     return result
 

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from skep.errors import PackageError
-from skep.strategy.packages.files import read_list, replace
+from skep.strategy.files import replace
+from skep.strategy.packages.files import read_list
 from skep.strategy.packages.names import is_name
 from skep.strategy.packages.sources import Source, read_source
 

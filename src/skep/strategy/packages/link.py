@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from skep.errors import PackageError, PackageExists, PackageNotFound
-from skep.strategy.packages.files import locked
+from skep.strategy.files import locked
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.manifest import Wanted, add_wanted
 from skep.strategy.packages.names import check_name, is_name

@@ -106,6 +106,8 @@ def _row(found: Found, places: list[Found], record: Installed | None, packages: 
 
 def _described(row: dict[str, Any], found: Found, packages: Packages) -> dict[str, Any]:
     """With what the package says of itself; no word of it takes the place of ours."""
+    if not (found.folder / INIT).is_file():
+        return {**row, "version": None, "error": f"no {INIT} is there"}
     try:
         with (found.folder / INIT).open("rb") as file:
             meta = read_meta(file.read(MAX_INIT).decode(errors="replace"))

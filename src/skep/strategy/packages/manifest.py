@@ -9,7 +9,8 @@ from typing import Any, cast
 from msgspec import Struct
 
 from skep.errors import PackageError
-from skep.strategy.packages.files import read_list, replace
+from skep.strategy.files import replace
+from skep.strategy.packages.files import read_list
 from skep.strategy.packages.names import is_name
 
 

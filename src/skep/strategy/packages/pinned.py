@@ -9,7 +9,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from skep.errors import PackageError
-from skep.strategy.packages.files import replace
+from skep.strategy.files import replace
 from skep.strategy.packages.manifest import read_toml
 from skep.strategy.packages.names import is_name
 from skep.strategy.packages.sources import Source, read_source

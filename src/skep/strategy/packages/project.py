@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skep.strategy.packages.files import locked
+from skep.strategy.files import locked
 from skep.strategy.packages.layout import ProjectFiles
 from skep.strategy.packages.manifest import Wanted, add_wanted, drop_wanted
 from skep.strategy.packages.pinned import Pinned, read_pinned, write_pinned

@@ -7,7 +7,7 @@ import shutil
 from typing import Any, Literal
 
 from skep.errors import PackageError, PackageNotFound
-from skep.strategy.packages.files import locked
+from skep.strategy.files import locked
 from skep.strategy.packages.installed import read_installed, write_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.names import check_name

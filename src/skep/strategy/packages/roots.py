@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from skep.errors import LimitExceeded, PackageError
+from skep.errors import LimitExceeded, StrategyError
 from skep.strategy.bundled import BUNDLED
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.manifest import read_manifest
@@ -64,7 +64,7 @@ def _of_project(
     try:
         wanted = read_manifest(project.local)
         local = {name: project.root / entry.path for name, entry in wanted.items() if entry.path}
-    except (PackageError, LimitExceeded) as error:
+    except (StrategyError, LimitExceeded) as error:
         problems.append(str(error))
     try:
         entries = read_pinned(project.pinned)
@@ -73,7 +73,7 @@ def _of_project(
             for name, entry in entries.items()
             if entry.source.type == "path" and entry.source.path
         }
-    except (PackageError, LimitExceeded) as error:
+    except (StrategyError, LimitExceeded) as error:
         problems.append(str(error))
     variants = [SearchRoot("variant", folder, name) for name, folder in local.items()]
     # A path in alc.lock is a folder with packages; people write that of the package itself as well.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from skep.errors import LimitExceeded, PackageError, SourceRefused
-from skep.strategy.packages.files import sync_folder
+from skep.strategy.files import sync_folder
 
 MAX_FILES = 10_000
 MAX_BYTES = 64 << 20

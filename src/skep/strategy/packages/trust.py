@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from skep.errors import PackageError
-from skep.strategy.packages.files import now, read_list, replace
+from skep.strategy.files import replace
+from skep.strategy.packages.files import now, read_list
 
 Trust = Literal["trusted", "untrusted"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skep.errors import LimitExceeded, PackageError
+from skep.errors import LimitExceeded, PackageError, StrategyError
+from skep.strategy.files import locked
 from skep.strategy.packages.addresses import check_rev
-from skep.strategy.packages.files import locked
 from skep.strategy.packages.install import version_of
 from skep.strategy.packages.installed import Installed, read_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
@@ -32,7 +32,7 @@ def update(home: HomeFiles, project: ProjectFiles) -> dict[str, Any]:
         for name, wanted in read_manifest(project.manifest).items():
             try:
                 pinned[name] = _pin(name, wanted, records.get(name), home, project)
-            except (PackageError, LimitExceeded) as error:
+            except (StrategyError, LimitExceeded) as error:
                 errors.append(f"{name}: {error}")
         write_pinned(project.pinned, pinned)
     return {"resolved": len(pinned), "errors": errors, "alc_lock": str(project.pinned)}

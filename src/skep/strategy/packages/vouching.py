@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import structs
 
 from skep.errors import PackageError
-from skep.strategy.packages.files import locked, now
+from skep.strategy.files import locked
+from skep.strategy.packages.files import now
 from skep.strategy.packages.installed import read_installed, write_installed
 from skep.strategy.packages.meta import read_meta
 from skep.strategy.packages.pinned import read_pinned, write_pinned

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from skep.errors import PackageChanged, PackageError, PackageExists, PackageNotFound, PackageUntrusted
-from skep.strategy.packages.files import locked
+from skep.strategy.files import locked
 from skep.strategy.packages.install import install
 from skep.strategy.packages.installed import read_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles, find_project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from multiprocessing.pool import ThreadPool
 
@@ -93,7 +94,7 @@ def test_a_manifest_that_says_something_else_is_an_error(tmp_path, text):
 def test_a_list_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "MAX_LIST", 10)
     (tmp_path / "alc.toml").write_text(" " * 11)
-    with pytest.raises(LimitExceeded, match="package_list"):
+    with pytest.raises(LimitExceeded, match="file_bytes"):
         read_manifest(tmp_path / "alc.toml")
 
 
@@ -196,3 +197,9 @@ def test_two_who_change_a_project_at_once_both_succeed(tmp_path):
         assert set(pool.map(lambda n: forget(project, f"p{n}"), range(12))) == {(True, True)}
     assert read_pinned(project.pinned) == {}
     assert forget(project, "p1") == (False, False)
+
+
+def test_a_pipe_in_the_place_of_a_list_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "alc.toml")
+    with pytest.raises(PackageError, match="not a regular file"):
+        read_manifest(tmp_path / "alc.toml")
