@@ -93,6 +93,20 @@ def test_nothing_meant_for_another_endpoint_is_sent(monkeypatch):
     ask()
 
 
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    @in_loop
+    async def ask():
+        answer, _ = await asked("fine", retries=0)
+        assert answer.text == "fine"
+
+    ask()
+
+
 @in_loop
 async def test_pieces_are_handed_on_as_they_come():
     pieces = []

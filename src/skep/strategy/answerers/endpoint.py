@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -20,7 +21,7 @@ from openai import (
 )
 
 from skep import values
-from skep.strategy.answerers.model import ModelSettings
+from skep.strategy.answerers.model import ModelSettings, is_here
 from skep.strategy.queries import Answer, Error, Query, Reply, Usage
 
 PATH = "/chat/completions"
@@ -88,6 +89,7 @@ class Endpoint:
             http_client=httpx2.AsyncClient(
                 timeout=timeout,
                 follow_redirects=False,
+                trust_env=not is_here(urlsplit(settings.base_url).hostname or ""),  # no proxy leads back here
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 event_hooks={"request": [self._leave], "response": [self._arrive]},
             ),

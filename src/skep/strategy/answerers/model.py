@@ -173,12 +173,13 @@ def _checked_url(url: str, key: Secret | None) -> str:
         )
     if key is not None and not key.reveal().isascii():
         raise ConfigError("a key is ASCII", where=url)
-    if key is not None and parts.scheme == "http" and not _is_here(host or ""):
+    if key is not None and parts.scheme == "http" and not is_here(host or ""):
         log.warning("the key for %s is sent in the clear: use https", url)
     return url
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
