@@ -160,3 +160,16 @@ def test_a_childs_only_descriptors_are_its_three():
     with Path(__file__).open("rb") as held:
         os.set_inheritable(held.fileno(), True)
         assert run(result_of(ProcessSpawner(sys.executable, ["-I", "-c", code]))) == [0, 1, 2]
+
+
+def test_a_secret_is_named_in_the_blueprint_and_reaches_the_program_alone(monkeypatch):
+    monkeypatch.setenv("SKEP_SECRET_API_KEY", "hunter2")
+    assert seen({"KEY": "secret:api-key"})["KEY"] == "hunter2"
+
+
+@pytest.mark.parametrize("reference", ["secret:none-such", "secret:", "secret:../x", "secret:hunter2 "])
+def test_a_secret_that_is_not_there_keeps_the_program_from_starting(monkeypatch, tmp_path, reference):
+    monkeypatch.setenv("SKEP_HOME", str(tmp_path))
+    with pytest.raises(SpawnError, match="env KEY") as caught:
+        seen({"KEY": reference})
+    assert "hunter2" not in str(caught.value)

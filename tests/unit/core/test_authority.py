@@ -31,6 +31,7 @@ PROCESS = {
     "commit_to": "is between the engine and its acts",
     "find_job": "is between the engine and its acts",
     "forget_run": "is between the engine and its runs",
+    "lua_script": "registers code",
 }
 """Public methods that are nobody's act: only who holds the process calls them."""
 

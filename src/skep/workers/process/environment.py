@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from skep.errors import ConfigError, SpawnError
+from skep.secrets import PREFIX, find_secret
 from skep.workers.base import Ctx
 
 ALLOWED = ("PATH", "HOME", "LANG", "TERM", "TZ")
@@ -45,7 +46,7 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
 
     Args:
         ctx: the attempt, told to the child as `SKEP_*` and by the published `MSE_*` names.
-        own: what the agent names; `None` stands for the host's value.
+        own: what the agent names; see `chosen`.
         private_home: the host's HOME is kept back.
 
     Raises:
@@ -72,21 +73,29 @@ def environment(ctx: Ctx, own: Mapping[str, str | None], *, private_home: bool =
 
 
 def chosen(own: Mapping[str, str | None], where: str) -> dict[str, str]:
-    """The variables that `own` names; `None` stands for the host's value.
+    """The variables that `own` names; `None` stands for the host's value, `secret:NAME` for that secret.
 
     Raises:
-        SpawnError: the host has no such variable.
+        SpawnError: the host has no such variable, or no such secret.
     """
-    env: dict[str, str] = {}
-    for name, value in own.items():
-        if value is None and name not in os.environ:
+    return {name: _value(name, value, where) for name, value in own.items()}
+
+
+def _value(name: str, value: str | None, where: str) -> str:
+    if value is not None and value.startswith(PREFIX):
+        try:
+            return find_secret(value).reveal()
+        except ConfigError as error:
             raise SpawnError(
-                f"environment variable {name} is not set here",
-                where=where,
-                fix="export it before starting skep, or give it a value in env",
-            )
-        env[name] = os.environ[name] if value is None else value
-    return env
+                error.what, where=f"{where}: env {name}: {error.where or ''}", fix=error.fix
+            ) from None
+    if value is None and name not in os.environ:
+        raise SpawnError(
+            f"environment variable {name} is not set here",
+            where=where,
+            fix="export it before starting skep, or give it a value in env",
+        )
+    return os.environ[name] if value is None else value
 
 
 def pull_variables(ctx: Ctx, *, hide_handle: bool = False) -> dict[str, str]:
