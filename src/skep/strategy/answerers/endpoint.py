@@ -1,12 +1,9 @@
-"""The wire below `Model`: the `openai` package's client, and bounds around what comes back."""
+"""The endpoint behind `Model`: calls by the `openai` package's client, and what their responses mean."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx2
 import msgspec
@@ -21,36 +18,13 @@ from openai import (
 )
 
 from skep import values
-from skep.strategy.answerers.model import ModelSettings, is_here
+from skep.strategy.answerers.model import ModelSettings
+from skep.strategy.answerers.wire import Garbled, TooBig, http_client
 from skep.strategy.queries import Answer, Error, Query, Reply, Usage
 
 PATH = "/chat/completions"
-CONNECT = 10.0
-"""Seconds for a connection; one that does not come may be tried again, and costs nothing."""
 SHOWN = 300
 """Characters of what an endpoint says went wrong."""
-
-SENT = frozenset(
-    [
-        "host",
-        "accept",
-        "connection",
-        "content-type",
-        "content-length",
-        "transfer-encoding",
-        "user-agent",
-        "idempotency-key",
-    ]
-)
-"""Headers that are sent: the client would add what stands in variables meant for another endpoint."""
-
-
-class _TooBig(OpenAIError):
-    """Of this family, so that the client takes it for final."""
-
-
-class _Garbled(OpenAIError):
-    """Not what was asked for; final too."""
 
 
 class _Said(Struct, frozen=True):
@@ -80,19 +54,13 @@ class Endpoint:
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._turns = asyncio.Semaphore(settings.concurrency)
-        timeout = httpx2.Timeout(None, connect=min(CONNECT, settings.timeout))
+        http = http_client(settings)
         self._client = AsyncOpenAI(
-            api_key="none",  # never sent: `_leave` writes the header
+            api_key="none",  # never sent: the wire writes the header
             base_url=settings.base_url,
             max_retries=settings.retries,
-            timeout=timeout,
-            http_client=httpx2.AsyncClient(
-                timeout=timeout,
-                follow_redirects=False,
-                trust_env=not is_here(urlsplit(settings.base_url).hostname or ""),  # no proxy leads back here
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                event_hooks={"request": [self._leave], "response": [self._arrive]},
-            ),
+            timeout=http.timeout,
+            http_client=http,
         )
 
     async def ask(self, query: Query, body: dict[str, Any]) -> Reply:
@@ -108,7 +76,7 @@ class Endpoint:
             except OpenAIError as error:
                 return Error(self._told(error))
             except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-                return Error(self._told(_Garbled(f"not a completion: {error}")))
+                return Error(self._told(Garbled(f"not a completion: {error}")))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -120,7 +88,7 @@ class Endpoint:
         response = await self._client.post(PATH, cast_to=httpx2.Response, body=body)
         completion = _completion.decode(response.content)
         if not completion.choices:
-            raise _Garbled("a completion without choices")
+            raise Garbled("a completion without choices")
         choice = completion.choices[0]
         return self._answer(
             choice.message.content, choice.message.refusal, choice.finish_reason, completion.usage
@@ -143,7 +111,7 @@ class Endpoint:
                     refusal.append(choice.delta.refusal or "")
                     self._take(query, choice.delta.content, text)
         if finish is None:
-            raise _Garbled("the stream ended before the answer did")
+            raise Garbled("the stream ended before the answer did")
         return self._answer("".join(text), "".join(refusal), finish, usage)
 
     def _take(self, query: Query, content: str | None, text: list[str]) -> None:
@@ -168,7 +136,7 @@ class Endpoint:
         if isinstance(error, APIStatusError):
             unavailable = error.status_code in (408, 409, 429) or error.status_code >= 500  # noqa: PLR2004 - HTTP's
             return f"model_{'unavailable' if unavailable else 'refused'}: {what}"
-        if isinstance(error, _TooBig):
+        if isinstance(error, TooBig):
             return f"model_too_big: {what}"
         if isinstance(error, APIConnectionError):
             return f"model_unreachable: {what} {self._clean(str(error.__cause__ or ''))}".rstrip()
@@ -179,37 +147,3 @@ class Endpoint:
     def _clean(self, text: str) -> str:
         key = self._settings.key
         return values.clean_text(key.hidden_in(text) if key is not None else text, SHOWN)
-
-    # -- the wire ------------------------------------------------------------------------------
-
-    async def _leave(self, request: httpx2.Request) -> None:
-        for name in [name for name in request.headers if name.lower() not in SENT]:
-            del request.headers[name]
-        request.headers["accept-encoding"] = "identity"
-        if self._settings.key is not None:
-            request.headers["authorization"] = f"Bearer {self._settings.key.reveal()}"
-
-    async def _arrive(self, response: httpx2.Response) -> None:
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise _Garbled("a compressed response, which nobody asked for")
-        stream = cast("httpx2.AsyncByteStream", response.stream)
-        response.stream = _Bounded(stream, self._settings.max_bytes)
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """The bytes of a response, up to a limit."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
-        self._stream = stream
-        self._most = most
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = self._most
-        async for chunk in self._stream:
-            left -= len(chunk)
-            if left < 0:
-                raise _TooBig(f"the response has more than {self._most:,} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
