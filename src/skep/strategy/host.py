@@ -46,11 +46,12 @@ class StrategyHost:
         clock: Clock | None = None,
     ) -> None:
         self._paths = tuple(map(Path, paths))
-        self._home = Path(home) if home is not None else None
+        self.home = Home(Path(home).absolute()) if home is not None else None
+        """State, cards, logs, evals and scenarios, if there is a home."""
         self._runtime = Runtime(
             clock or SystemClock(),
             limits or LuaLimits(),
-            Home(self._home.absolute()) if self._home is not None else None,
+            self.home,
         )
         self._sessions: dict[str, StrategySession] = {}
 
@@ -67,7 +68,9 @@ class StrategyHost:
 
     def packages(self, extra_paths: Sequence[Path | str] = ()) -> Packages:
         """Where this host looks for packages, `extra_paths` first."""
-        return Packages(self._paths, extra_paths, self._home, largest=self._runtime.limits.source)
+        return Packages(
+            self._paths, extra_paths, self.home and self.home.path, largest=self._runtime.limits.source
+        )
 
     # -- running -------------------------------------------------------------------------------
 

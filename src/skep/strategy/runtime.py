@@ -87,7 +87,15 @@ class Runtime:
         def script(session: StrategySession) -> Stepper:
             return self._script(session, record, entry, place, say)
 
-        return StrategySession(session_id, script, record, self.clock, strategy=strategy, budget=budget)
+        return StrategySession(
+            session_id,
+            script,
+            record,
+            self.clock,
+            strategy=strategy,
+            budget=budget,
+            closing=self._home.closing if self._home is not None else None,
+        )
 
     def _script(
         self, session: StrategySession, record: SessionRecord, entry: Entry, place: Place, write: Write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from skep.clock import Clock
@@ -18,6 +18,10 @@ from skep.strategy.records import SessionRecord
 from skep.strategy.steps import Ended, Last, Stepper
 
 Phase = Literal["running", "paused", "completed", "failed", "cancelled"]
+
+
+Closing = Callable[["StrategySession", End], Awaitable[None]]
+"""Awaited when a session has ended, before anybody is told."""
 
 
 class StrategySession:
@@ -43,6 +47,7 @@ class StrategySession:
         *,
         strategy: str | None = None,
         budget: Budget | None = None,
+        closing: Closing | None = None,
     ) -> None:
         self.id = session_id
         self.strategy = strategy
@@ -51,7 +56,10 @@ class StrategySession:
         self.metrics = Metrics(started_at=record.started_at)
         self.last_activity = record.started_at
         """Milliseconds since the epoch, of the start or the last accepted answer."""
+        self.transcript_warning: str | None = None
+        """Why there is no transcript, if there should be one."""
         self._script = script
+        self._closing = closing
         self._record = record
         self._clock = clock
         self._end: End | None = None
@@ -125,7 +133,7 @@ class StrategySession:
     async def cancel(self, reason: str = "cancelled") -> None:
         """End it, also in the middle of a busy loop; harmless when it has ended."""
         if self._end is None:
-            self._finish(Cancelled(reason, self.stats()))
+            await self._finish(Cancelled(reason, self.stats()))
         await self._dropped()
         await self._record.flushed()
 
@@ -185,9 +193,9 @@ class StrategySession:
     async def _drive(self, branches: Branches) -> None:
         try:
             last = await branches.drive(self._script(self))
-            self._finish(self._ended(last))
+            await self._finish(self._ended(last))
         except SkepError as error:
-            self._finish(Failed(str(error), self.stats(), error.code))
+            await self._finish(Failed(str(error), self.stats(), error.code))
         finally:
             self._wake()
 
@@ -196,10 +204,13 @@ class StrategySession:
             return Completed(last.value, self.stats())
         return Failed(last.error, self.stats(), last.code)
 
-    def _finish(self, end: End) -> None:
-        if self._end is None:
-            self._end = end
-            self._record.end(end)
+    async def _finish(self, end: End) -> None:
+        if self._end is not None:
+            return
+        self._end = end
+        self._record.end(end)
+        if self._closing is not None:
+            await self._closing(self, end)
 
     async def _dropped(self) -> None:
         driving, self._driving, self._branches = self._driving, None, None

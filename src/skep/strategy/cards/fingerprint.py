@@ -15,7 +15,7 @@ def fingerprint(value: Any) -> str:
     >>> fingerprint({"b": 1.0, "a": [True, None]}) == fingerprint({"a": [True, None], "b": 1.0})
     True
     >>> fingerprint("")
-    '000000000b87e79d'
+    '0000000000596ec9'
     """
     hashed = 5381
     for byte in stable(value).encode():

@@ -1,0 +1,1 @@
+"""Evaluations of strategies: kept, listed, compared (strategy runtime, 6.3)."""
