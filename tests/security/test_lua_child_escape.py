@@ -142,6 +142,15 @@ def test_lua_reaches_neither_files_nor_environment_nor_python(reach, tmp_path, m
     assert canary.read_text() == CANARY
 
 
+def test_the_memory_of_a_call_is_free_for_the_next():
+    filling = Script("kept = {} for i = 1, 20 do kept[i] = ('x'):rep(1 << 20) .. i end return #kept")
+
+    async def use(runner: ChildRunner):
+        return [await runner.run(filling, {}) for _ in range(8)]
+
+    assert using(use, Limits(memory=32 * 2**20, wall=5.0, output=64 * 1024)) == [20] * 8
+
+
 def test_nothing_of_a_call_is_left_for_the_next():
     leaving = "secret = x; string.upper = nil; getmetatable = nil; math.pi = 3; table.insert(_G, x); _ENV.print = nil"
 

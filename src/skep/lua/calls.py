@@ -47,8 +47,9 @@ class Calls:
     def close(self) -> None:
         """Drop the state; one that a thread is in goes when the thread comes out."""
         self.usable = False
-        if not self._busy:
+        if not self._busy and self.runtime is not None:
             self.act = self.runtime = None
+            del self._bridge.flattener  # its marks hold the state too
 
     def number(self) -> int:
         """A fresh number, for what Lua and Python both know."""

@@ -34,7 +34,9 @@ def main() -> None:
     """Serve until the socket ends."""
     wire, limits = enter(_try_out)
     while True:
-        _serve(_Call(wire, limits))
+        call = _Call(wire, limits)
+        _serve(call)
+        call.vm.close()  # at once: the collector would let several pile up, against one limit on memory
 
 
 class _HostFailed(Exception):
