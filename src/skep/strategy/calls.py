@@ -6,6 +6,7 @@ the same arguments; see `docs/design/strategies.md`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,9 +14,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from skep import values
-from skep.errors import ReplayDiverged
+from skep.errors import JournalFailed, ReplayDiverged
 
 NULL = Raw(b"null")
+SETTLE_SECONDS = 30
 
 
 class Call(Struct, frozen=True, array_like=True):
@@ -126,6 +128,17 @@ class Calls:
     def once_durable(self, then: Callable[[], None]) -> None:
         """Call `then` when the calls made so far outlive this process; from any thread, or never."""
         self._record.once_durable(then)
+
+    def settle(self) -> None:
+        """Wait, on the script's thread, until the calls made so far outlive this process.
+
+        Raises:
+            JournalFailed: that takes longer than `SETTLE_SECONDS`.
+        """
+        settled = threading.Event()
+        self._record.once_durable(settled.set)
+        if not settled.wait(SETTLE_SECONDS):
+            raise JournalFailed(f"the record of a script was not durable within {SETTLE_SECONDS} s")
 
 
 def call_digest(arguments: Any) -> str:

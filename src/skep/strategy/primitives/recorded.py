@@ -8,7 +8,7 @@ from typing import Any
 
 from skep import values
 from skep.errors import SkepError, StrategyError
-from skep.strategy.calls import Calls
+from skep.strategy.calls import Calls, call_digest
 from skep.strategy.effects import EffectLog, Prepare
 
 
@@ -30,9 +30,14 @@ class Recorded:
 
     def change(self, name: str, arguments: Any, scope: str, prepare: Prepare) -> Any:
         """The reply of a call whose change is made once. Raises `StrategyError`, as it did the first time."""
-        effect_id = values.digest(f"{self._script}/{self._calls.made}".encode())[:32]
-        carry_out = partial(self._effects.once, scope, effect_id, prepare)
-        told = self._calls.reply(name, arguments, partial(_tried, carry_out))
+        place = f"{self._script}/{self._calls.made}/{name}/{call_digest(arguments)}"
+        effect_id = values.digest(place.encode())[:32]
+
+        def carry_out() -> Any:
+            self._calls.settle()
+            return _tried(partial(self._effects.once, scope, effect_id, prepare))
+
+        told = self._calls.reply(name, arguments, carry_out)
         self._calls.once_durable(partial(self._effects.forget, effect_id))
         return _told(told)
 
