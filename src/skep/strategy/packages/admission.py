@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from skep.errors import LimitExceeded, PackageChanged, StrategyError
-from skep.strategy.packages.installed import Installed, read_installed
+from skep.strategy.packages.installed import Installed, find_installed
 from skep.strategy.packages.layout import HomeFiles, ProjectFiles
 from skep.strategy.packages.module import Module
 from skep.strategy.packages.pinned import Pinned, read_pinned
@@ -49,7 +49,8 @@ class _Records:
 
     def __init__(self, home: HomeFiles | None, project: ProjectFiles | None) -> None:
         self._trust = read_trust(home.trusted) if home is not None else TrustRecord()
-        self._installed = read_installed(home.installed) if home is not None else {}
+        self._list = home.installed if home is not None else None
+        self._installed: dict[str, Installed | None] = {}
         self._pinned = _pinned(project)
         self._files: dict[Path, dict[str, str]] = {}
 
@@ -64,8 +65,8 @@ class _Records:
 
     def _check_unchanged(self, module: Module) -> None:
         name = module.package
-        entry, pinned = self._installed.get(name, Installed()), self._pinned.get(name)
-        if entry.digest is not None and not (self._holds(module) and self._digest(module) == entry.digest):
+        recorded, pinned = self._recorded(name), self._pinned.get(name)
+        if recorded is not None and not (self._holds(module) and self._digest(module) == recorded):
             raise PackageChanged(
                 f"package {name} is not what was installed",
                 where=str(module.folder),
@@ -77,6 +78,13 @@ class _Records:
                 where=str(module.folder),
                 fix="install what it pins, or write the lock again: skep pkg update",
             )
+
+    def _recorded(self, name: str) -> str | None:
+        """The digest of what was installed."""
+        if name not in self._installed and self._list is not None:
+            self._installed[name] = find_installed(self._list, name)
+        entry = self._installed.get(name)
+        return entry.digest if entry is not None else None
 
     def _digest(self, module: Module) -> str:
         return digest_of(self._hashes(module.folder))

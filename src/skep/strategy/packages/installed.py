@@ -42,14 +42,23 @@ class _File(Struct):
 
 def read_installed(path: Path) -> dict[str, Installed]:
     """The entries by name; none if there is no such file. Raises `PackageError`."""
+    return {name: _entry(name, entry, path) for name, entry in _read(path).packages.items()}
+
+
+def find_installed(path: Path, name: str) -> Installed | None:
+    """One entry; the others are not looked at. Raises `PackageError`."""
+    entry = _read(path).packages.get(name)
+    return _entry(name, entry, path) if entry is not None else None
+
+
+def _read(path: Path) -> _File:
     data = read_list(path)
     if data is None:
-        return {}
+        return _File()
     try:
-        file = msgspec.json.decode(data, type=_File)
+        return msgspec.json.decode(data, type=_File)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PackageError(f"cannot be read: {error}"[:300], where=str(path)) from error
-    return {name: _entry(name, entry, path) for name, entry in file.packages.items()}
 
 
 def _entry(name: str, entry: _Entry, path: Path) -> Installed:

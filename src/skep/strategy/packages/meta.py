@@ -30,16 +30,27 @@ class Meta(Struct, frozen=True):
 
 
 def read_meta(source: str) -> Meta:
-    r"""The first `M.meta = {...}` outside comments: its texts, joined ones too; all else in it is passed over.
+    r"""The first `M.meta = {...}`, or `M = {meta = {...}}`: its texts, joined ones too; all else in it is passed over.
 
     >>> read_meta('--- Thinks.\nlocal M = {}\nM.meta = {name = "cot", version = "1" .. ".0", n = {1}}').fields
     {'name': 'cot', 'version': '1.0'}
     """
     code = [token for token in tokens(source) if token.kind != "comment"]
-    for at in range(len(code) - 4):
-        if [token.text for token in code[at : at + 5]] == ["M", ".", "meta", "=", "{"]:
-            return Meta(_fields(code, at + 5), _docstring(source))
+    own = _at(code, ["M", ".", "meta", "=", "{"])
+    if own is not None:
+        return Meta(_fields(code, own), _docstring(source))
+    whole = _at(code, ["M", "=", "{"])
+    for entry in _entries(code, whole) if whole is not None else []:
+        if _at(entry[:3], ["meta", "=", "{"]) is not None:
+            return Meta(_fields(entry, 3), _docstring(source))
     return Meta({}, _docstring(source))
+
+
+def _at(code: list[Token], texts: list[str]) -> int | None:
+    """Where what follows these tokens begins, the first time that they are there."""
+    found = (at for at in range(len(code)) if [token.text for token in code[at : at + len(texts)]] == texts)
+    at = next(found, None)
+    return at + len(texts) if at is not None else None
 
 
 def _fields(code: list[Token], at: int) -> dict[str, str]:

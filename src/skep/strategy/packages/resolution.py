@@ -55,6 +55,7 @@ class Packages:
         self.missing: dict[str, int] = {}
         self._largest = largest
         self._strict = env.get(STRICT_VARIABLE) in {"1", "true"}
+        self._searched: dict[Path, Roots] = {}
         self._admission = Admission(self.home, self.project)
 
     # -- for scripts ---------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class Packages:
             if self._strict:
                 raise LuaError(f"package {package} is a link, which {STRICT_VARIABLE} forbids")
             return self._in_folder(root, package, rest, entry, linked=True)
-        status, *found = Roots([root.folder], self._largest).find(f"{package}.{rest}" if rest else package)
+        status, *found = self._below(root.folder).find(f"{package}.{rest}" if rest else package)
         if status != "found":
             return None
         source, place = found
@@ -149,7 +150,7 @@ class Packages:
     def _in_folder(
         self, root: SearchRoot, package: str, rest: str, folder: Path, *, linked: bool
     ) -> Module | None:
-        status, *found = Roots([folder], self._largest).find(rest or "init")
+        status, *found = self._below(folder).find(rest or "init")
         if status != "found":
             return None
         source, place = found
@@ -162,3 +163,9 @@ class Packages:
             place=f"{package}/{place}",
             linked=linked,
         )
+
+    def _below(self, folder: Path) -> Roots:
+        """The files below a folder that is there."""
+        if folder not in self._searched:
+            self._searched[folder] = Roots([folder], self._largest)
+        return self._searched[folder]

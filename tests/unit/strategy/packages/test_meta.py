@@ -62,12 +62,18 @@ def test_what_has_no_name_is_no_package(source):
     assert read_meta(source).name is None
 
 
+def test_it_may_stand_in_the_table_of_the_package_itself():
+    source = "local M = {\n  run = function() end,\n  meta = { name = 'a', version = '1' },\n}\nM.other = {}\nreturn M"
+    assert read_meta(source).fields == {"name": "a", "version": "1"}
+    assert read_meta("local M = {}\nM.meta = { name = 'b' }").name == "b"
+
+
 def test_a_long_text_is_cut():
     assert len(read_meta(f"M.meta = {{ name = '{'x' * 10_000}' }}").fields["name"]) == MAX_TEXT
 
 
 def test_a_megabyte_of_anything_is_read_in_time():
-    for piece in ("--[==[", '"', "[[", "M.meta={", "\\", "'\\z   "):
+    for piece in ("--[==[", '"', "[[", "M.meta={", "M={", "M={meta={", "\\", "'\\z   "):
         read_meta(piece * (100_000 // len(piece)))
 
 
