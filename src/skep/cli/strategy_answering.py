@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from skep.cli.view.model import ASKED
-from skep.errors import AuthorityError, QuestionClosed, ResumeKeyNotFound
+from skep.errors import AuthorityError, BadValue, LimitExceeded, QuestionClosed, ResumeKeyNotFound
 
 if TYPE_CHECKING:
     from skep.cli.bearer import Held
@@ -33,9 +33,9 @@ class Answering:
 
     async def put_all(self) -> bool:
         """Answer all queries that are open; whether there was one."""
-        self.news.clear()
         from skep.strategy.answerers.base import read_query
 
+        self.news.clear()
         token = self._held.token("list_questions")
         found = await self._engine.list_questions(token, run_id=self._run_id)
         queries = [(one.key, read_query(one.question)) for one in found if one.key not in self._asked]
@@ -46,11 +46,20 @@ class Answering:
                     group.create_task(self._answer(key, query))
         return any(query is not None for _, query in queries)
 
+    async def close(self) -> None:
+        """Let go of what the answerer holds, such as connections to a model."""
+        close = getattr(self._answerer, "close", None)
+        if close is not None:
+            await close()
+
     async def _answer(self, key: str, query: Query) -> None:
         from skep.strategy.answerers.base import reply_json
 
-        reply = await self._answerer(query)
         try:
-            await self._engine.resume(self._held.token("answer"), key, reply_json(reply))
+            answer = reply_json(await self._answerer(query))
+            await self._engine.resume(self._held.token("answer"), key, answer)
         except (QuestionClosed, ResumeKeyNotFound, AuthorityError):
             return  # somebody else was quicker, or has the right to be
+        except (LimitExceeded, BadValue) as error:
+            failed = {"error": f"{error.code} {error}"}
+            await self._engine.resume(self._held.token("answer"), key, failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,7 +12,6 @@ from skep.cli.bearer import Held, TokenFile, held_tokens
 from skep.cli.options import Json, RunId, Store, Wait
 
 if TYPE_CHECKING:
-    from skep.cli.follow import Following
     from skep.cli.report import Report
     from skep.engine.engine import Engine
     from skep.engine.runs.handle import RunHandle
@@ -67,7 +67,11 @@ def run(
         given = _ctx(task, ctx)
         blueprint = _blueprint(name, read_budget(budget))
         who = _Who(answerer_of(answer, model, key), held_tokens(token_file), wait)
-        return asyncio.run(_run(blueprint, given, who, store, report))
+
+        async def begin(engine: Engine) -> RunHandle:
+            return await engine.start(blueprint, given, token=who.held.token("start"))
+
+        return asyncio.run(_followed(begin, who, store, report))
 
 
 def resume(
@@ -88,44 +92,36 @@ def resume(
 
     with reported(as_json) as report:
         who = _Who(answerer_of(answer, model, key), held_tokens(token_file), wait)
-        return asyncio.run(_resume(run_id, who, store, report))
+
+        async def begin(engine: Engine) -> RunHandle:
+            return await engine.resume_run(run_id, token=who.held.token("resume_run"))
+
+        return asyncio.run(_followed(begin, who, store, report))
 
 
-async def _run(
-    blueprint: Blueprint, given: dict[str, Any], who: _Who, store: str | None, report: Report
+async def _followed(
+    begin: Callable[[Engine], Awaitable[RunHandle]], who: _Who, store: str | None, report: Report
 ) -> int:
-    from skep.cli.interrupts import Interrupts
-    from skep.cli.store import open_engine
-
-    async with open_engine(store, works=True) as engine:
-        with Interrupts(report) as interrupts:
-            handle = await engine.start(blueprint, given, token=who.held.token("start"))
-            report.run_id = handle.id
-            following = _following(engine, handle, who, store)
-            return await following.follow(blueprint.flow, interrupts, as_json=report.as_json)
-
-
-async def _resume(run_id: str, who: _Who, store: str | None, report: Report) -> int:
+    """Begin a run and follow it, answered by `who`, to its end."""
+    from skep.cli.follow import Following
     from skep.cli.interrupts import Interrupts
     from skep.cli.resume import flow_of
     from skep.cli.store import open_engine
+    from skep.cli.strategy_answering import Answering
 
     async with open_engine(store, works=True) as engine:
         with Interrupts(report) as interrupts:
-            handle = await engine.resume_run(run_id, token=who.held.token("resume_run"))
+            handle = await begin(engine)
             report.run_id = handle.id
-            following = _following(engine, handle, who, store)
-            return await following.follow(
-                await flow_of(engine, handle.id), interrupts, as_json=report.as_json
-            )
-
-
-def _following(engine: Engine, handle: RunHandle, who: _Who, store: str | None) -> Following:
-    from skep.cli.follow import Following
-    from skep.cli.strategy_answering import Answering
-
-    asking = Answering(engine, handle.id, who.answerer, held=who.held) if who.answerer is not None else None
-    return Following(engine, handle, store, who.held, wait=who.wait, asking=asking)
+            asking = Answering(engine, handle.id, who.answerer, held=who.held) if who.answerer else None
+            following = Following(engine, handle, store, who.held, wait=who.wait, asking=asking)
+            try:
+                return await following.follow(
+                    await flow_of(engine, handle.id), interrupts, as_json=report.as_json
+                )
+            finally:
+                if asking is not None:
+                    await asking.close()
 
 
 def answerer_of(answer: str, model: str | None, key: str | None) -> Answerer | None:
