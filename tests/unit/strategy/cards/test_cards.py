@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -284,3 +286,23 @@ def djb2(text):
     for byte in text.encode():
         hashed = (hashed * 33 + byte) % 2**64
     return f"{hashed:016x}"
+
+
+TWO = """
+import sys, pathlib
+from skep.strategy.home import Home
+from skep.strategy.cards.aliases import Aliases
+home, me = Home(pathlib.Path(sys.argv[1])), sys.argv[2]
+card = {"pkg": {"name": "p"}, "created_at": "then", "who": me}
+for number in range(15):
+    made = home.effects.change("cards", lambda: home.cards.create(card, 0))
+    name = f"{me}{number}"
+    home.effects.change("cards", lambda: Aliases(home.cards).bind(name, made["card_id"], None, 0))
+"""
+
+
+def test_two_processes_lose_no_card_and_no_alias(tmp_path):
+    both = [subprocess.Popen([sys.executable, "-c", TWO, str(tmp_path), who]) for who in "ab"]
+    assert [child.wait(60) for child in both] == [0, 0]
+    assert len(list((tmp_path / "cards" / "p").glob("*.toml"))) == 30
+    assert len(tomllib.loads((tmp_path / "cards" / "_aliases.toml").read_text())["alias"]) == 30
