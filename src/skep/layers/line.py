@@ -33,7 +33,12 @@ class Line(Generic[Need]):
 
     def first(self) -> Need | None:
         """What the one who has waited longest needs; `None` when nobody waits."""
-        return next(iter(self._waiting.values()), None)
+        while self._waiting:
+            turn, need = next(iter(self._waiting.items()))
+            if not turn.cancelled():
+                return need
+            del self._waiting[turn]  # its task was cancelled and has not run since
+        return None
 
     def let_in(self) -> None:
         """The first one's turn has come; what it needs is its own from now on."""
