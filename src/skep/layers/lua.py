@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from msgspec import structs
+
 from skep.core.outputs import Artifact, final, inline
 from skep.errors import (
     ConfigError,
@@ -77,7 +79,7 @@ class LuaLayer:
     ) -> None:
         if pool is not None and runner is not None:
             raise ConfigError("a pool and a runner were given to LuaLayer", fix="give one of them")
-        self.gate = _script(before, "before")
+        self.gate = _gate(before)
         self.transform = _script(after, "after")
         self.on_error: OnError = on_error
         self.waits = runner is not None or where != "inline"
@@ -87,7 +89,7 @@ class LuaLayer:
 
     def before(self, source: str | Script) -> Self:
         """A copy with this gate."""
-        return self._with(gate=_script(source, "before"))
+        return self._with(gate=_gate(source))
 
     def after(self, source: str | Script) -> Self:
         """A copy with this transform."""
@@ -155,8 +157,10 @@ async def _ask(gate: Script, runner: RunnerOf, ctx: Ctx) -> None:
     """Raises what keeps the worker from starting; trouble on the way to the hook is no rejection."""
     try:
         await runner(ctx).hook(gate, table(ctx), cancel=ctx.cancel_token)
-    except (LuaProcessFailed, WorkerCancelled) as error:
-        raise error if isinstance(error, WorkerCancelled) else _trouble(error) from error
+    except WorkerCancelled:
+        raise
+    except LuaProcessFailed as error:
+        raise _trouble(error) from error
     except LuaError as error:
         raise RejectedByMiddleware(f"lua before: {clean_text(str(error), MAX_ERROR_TEXT)}") from error
     except SkepError as error:
@@ -190,6 +194,11 @@ def table(ctx: Ctx) -> dict[str, Any]:
         "operator": {"kind": _KINDS[operator.kind], "kind_name": operator.kind, "id": operator.id},
         "meta": ctx.meta,
     }
+
+
+def _gate(source: str | Script | None) -> Script | None:
+    script = _script(source, "before")
+    return structs.replace(script, drops_result=True) if script is not None else None
 
 
 def _script(source: str | Script | None, name: str) -> Script | None:

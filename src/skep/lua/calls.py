@@ -96,7 +96,7 @@ class Calls:
         if len(utf8(script.source, script.name)) > self.limits.source:
             raise LimitExceeded("source", self.limits.source, where=script.name)
         number = self.number()
-        failure = self._call("compile", number, script.source, script.name)
+        failure = self._call("compile", number, script.source, script.name, script.drops_result)
         if failure is not None:
             raise self._ending(script, *failure)
         self._chunks[script] = number

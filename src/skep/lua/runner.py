@@ -22,6 +22,8 @@ class Script(Struct, frozen=True):
 
     source: str
     name: str = "script"
+    drops_result: bool = False
+    """As a hook: what its function returns is dropped where it is, whether or not it has a JSON form."""
 
 
 class Runner(Protocol):

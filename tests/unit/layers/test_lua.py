@@ -22,6 +22,8 @@ from skep.layers.base import Around
 from skep.layers.lua import LuaLayer, LuaMiddleware
 from skep.layers.lua_shared import HOOK_LIMITS, SHARED, SharedPool
 from skep.layers.stack import Stack
+from skep.lua.isolation.pool import ChildPool
+from skep.lua.isolation.runner import ChildRunner
 from skep.lua.limits import Limits
 from skep.lua.pool import LuaPool, Strategy
 from skep.lua.runner import Script
@@ -78,9 +80,32 @@ def test_what_a_script_says_is_cut():
     assert len(str(caught.value)) < 4_200
 
 
-@pytest.mark.parametrize("returned", ["", "false", "'no'", "{}"])
+@pytest.mark.parametrize(
+    "returned", ["", "false", "'no'", "{}", "print", "0/0", "'\\xff'", "setmetatable({}, {}), print", "_G"]
+)
 def test_what_a_gate_returns_does_not_count(returned):
-    assert attempt(LuaLayer(f"return function() return {returned} end"), 1).finals == [(1, True)]
+    source = f"return function() return {returned} end"
+    assert attempt(LuaLayer(source), 1).finals == [(1, True)]
+    assert attempt(LuaLayer().before(source), 1).finals == [(1, True)]
+
+
+def test_what_a_strangers_gate_returns_does_not_count():
+    async def main():
+        pool = ChildPool()
+        layer = LuaLayer("return function() return print end", runner=lambda _ctx: ChildRunner(pool, "run"))
+        channel = FakeAttempt()
+        ctx = make_ctx(1, channel=channel)
+        worker = await Stack(InProcSpawner(echo)).layer(layer).spawn(ctx)
+        await worker.join()
+        await pool.shutdown()
+        return channel.finals
+
+    assert run(main()) == [(1, True)]
+
+
+def test_a_gate_that_gives_no_function_rejects():
+    with pytest.raises(RejectedByMiddleware, match="must return a function, it returned a number"):
+        attempt(LuaLayer("return 1"))
 
 
 def test_a_gate_sees_the_attempt_as_a_copy():
@@ -252,9 +277,6 @@ def test_trouble_on_the_way_to_a_gate_is_an_error_of_the_start():
         with pytest.raises(SpawnError, match="lua before: ") as caught:
             attempt(LuaLayer(gate, runner=lambda _ctx, trouble=trouble: _Failing(trouble)))
         assert type(caught.value) is SpawnError
-    with pytest.raises(SpawnError, match="no JSON form") as caught:
-        attempt(LuaLayer("return function() return print end"))
-    assert type(caught.value) is SpawnError
     with pytest.raises(RejectedByMiddleware):
         attempt(LuaLayer(gate, runner=lambda _ctx: _Failing(LuaError("its own"))))
 

@@ -66,11 +66,24 @@ end
 
 skep.settle = settle
 
-function skep.compile(id, source, name)
+-- What is dropped here is never looked at: it need not be fit to leave.
+local function without_result(chunk)
+  return function()
+    local f = chunk()
+    if type(f) ~= "function" then
+      return f
+    end
+    return function(...)
+      f(...)
+    end
+  end
+end
+
+function skep.compile(id, source, name, drops_result)
   limited(true)
   local chunk, e = load(source, "@" .. name, "t", env)
   limited(false)
-  chunks[id] = chunk
+  chunks[id] = chunk and drops_result and without_result(chunk) or chunk
   if not chunk then
     return "error", late("failures").message(e)
   end

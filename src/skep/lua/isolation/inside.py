@@ -56,9 +56,10 @@ class _Call:
         """Wait for it; the value that its script gives."""
         request = request_of(self._wire.read())
         self.number = request.call
-        script = Script(request.source, request.name)
         if isinstance(request, Hook):
+            script = Script(request.source, request.name, request.drops_result)
             return self.vm.hook(script, *decode(request.args))
+        script = Script(request.source, request.name)
         host = {name: partial(self._ask, name) for name in request.host}
         return self.vm.run(script, decode(request.variables), host=host)
 

@@ -36,6 +36,7 @@ class Hook(_Message, frozen=True):
     source: str
     name: str
     args: Raw
+    drops_result: bool
 
 
 class Run(_Message, frozen=True):

@@ -40,7 +40,7 @@ class ChildRunner:
         self._check(script, cancel)
         given = Raw(encode(list(args), where="arguments"))
         async with self._pool.process(self._principal) as child:
-            message = Hook(_next(child, cancel), script.source, script.name, given)
+            message = Hook(_next(child, cancel), script.source, script.name, given, script.drops_result)
             return await child.call(message, {}, cancel)
 
     async def run(
