@@ -62,7 +62,6 @@ class Home:
             **card_calls(recorded, self.cards, self.sinks, now),
         }
 
-
     async def closing(self, session: StrategySession, end: End) -> None:
         """Keep the transcript; a failure is a warning of the session, and nothing else."""
         auto = end.stats["auto"]
