@@ -13,6 +13,8 @@ from skep.strategy.outcomes import Completed, Failed
 from skep.strategy.packages.install import install
 from skep.strategy.packages.layout import HomeFiles
 from skep.strategy.packages.offers import offer_of_folder
+from skep.strategy.packages.tree import digest_of, hashes, read_tree
+from skep.strategy.packages.trust import vouch_digests
 
 ASKS = """
 local M = {}
@@ -128,3 +130,24 @@ def test_a_package_of_another_host_may_lie_in_a_folder_that_the_environment_name
     monkeypatch.setenv("ALC_PACKAGES_PATH", os.fspath(tmp_path / "packages"))
     done = run(tmp_path / "home")
     assert isinstance(done, Completed)
+
+
+def test_a_project_puts_a_package_in_the_place_of_another_and_makes_it_no_more_trusted(tmp_path):
+    home = HomeFiles(tmp_path / "home")
+    install(offer_of_folder(package(tmp_path / "asks")), home, trusted=True)
+    variant = tmp_path / "project" / "other"
+    variant.mkdir(parents=True)
+    (variant / "init.lua").write_text("return { run = function() return 'variant' end }")
+    (tmp_path / "project" / "alc.local.toml").write_text('[packages.asks]\npath = "other"\n')
+
+    async def main():
+        async with StrategyHost(home=home.home, project_root=tmp_path / "project") as host:
+            return await host.run(strategy="asks", answer=None)
+
+    refused = asyncio.run(main())
+    assert isinstance(refused, Failed)
+    assert "package asks is not trusted" in refused.error
+    vouch_digests(home.trusted, {"asks": digest_of(hashes(read_tree(variant)))})
+    done = asyncio.run(main())
+    assert isinstance(done, Completed)
+    assert done.result == "variant"

@@ -33,6 +33,7 @@ class StrategyHost:
     Args:
         paths: folders in which packages lie, searched before the home's.
         home: where state, cards and installed packages are; none of these without it.
+        project_root: a folder whose `alc.local.toml` and `alc.lock` count; see `packages.layout.find_project`.
         limits: of each VM.
         clock: another clock than the machine's, for tests.
     """
@@ -42,10 +43,12 @@ class StrategyHost:
         paths: Sequence[Path | str] = (),
         *,
         home: Path | str | None = None,
+        project_root: Path | str | None = None,
         limits: LuaLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._paths = tuple(map(Path, paths))
+        self._project_root = project_root
         self.home = Home(Path(home).absolute()) if home is not None else None
         """State, cards, logs, evals and scenarios, if there is a home."""
         self._runtime = Runtime(
@@ -69,7 +72,11 @@ class StrategyHost:
     def packages(self, extra_paths: Sequence[Path | str] = ()) -> Packages:
         """Where this host looks for packages, `extra_paths` first."""
         return Packages(
-            self._paths, extra_paths, self.home and self.home.path, largest=self._runtime.limits.source
+            self._paths,
+            extra_paths,
+            self.home and self.home.path,
+            self._project_root,
+            largest=self._runtime.limits.source,
         )
 
     # -- running -------------------------------------------------------------------------------

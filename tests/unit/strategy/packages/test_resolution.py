@@ -3,10 +3,13 @@ from __future__ import annotations
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skep.errors import LuaError, PackageChanged, PackageNotFound, PackageUntrusted
 from skep.lua.runner import Script
 from skep.lua.vm import LuaVM
+from skep.strategy.bundled import BUNDLED
 from skep.strategy.packages.installed import Installed, write_installed
 from skep.strategy.packages.pinned import Pinned, write_pinned
 from skep.strategy.packages.resolution import Packages
@@ -88,6 +91,13 @@ def test_what_is_no_name_is_absent(world, name):
     assert packages.finder(ALL)(name)[0] == "absent"
     with pytest.raises(PackageNotFound, match="skep pkg"):
         packages.locate(name)
+
+
+@given(st.text(max_size=300))
+def test_whatever_the_name_nothing_outside_is_read(name):
+    find = Packages(environ={}).finder("untrusted")
+    status, *found = find(name)
+    assert status == "absent" or (BUNDLED / found[1]).read_text() == found[0]
 
 
 def test_a_link_out_of_a_root_is_refused(world):
