@@ -10,8 +10,9 @@ from tests.engines import Agents, blueprint, step
 
 from skep import Engine
 from skep.core.outputs import final
-from skep.errors import BlueprintError, ConfigError, RunFailed
+from skep.errors import BlueprintError, ConfigError, LuaError, RunFailed
 from skep.layers.lua import LuaLayer
+from skep.layers.lua_hint import HINT, LuaHooks
 from skep.layers.lua_shared import SHARED
 from skep.layers.registry import always
 from skep.layers.standard import standard_layers
@@ -19,6 +20,7 @@ from skep.lua.isolation.pool import ChildPool
 from skep.lua.limits import Limits
 from skep.lua.pool import LuaPool
 from skep.testing.aio import run
+from skep.workers.lua.scripts import LuaScripts
 
 ROOT = Path(__file__).resolve().parents[2]
 BLUEPRINT = str(ROOT / "examples" / "lua_gate" / "blueprint.yaml")
@@ -63,6 +65,48 @@ def test_a_gate_and_a_transform_from_a_blueprint(trusted):
     assert ran(gate(asks), transform(doubles), given=21, trusted=trusted) == [42, "Automate"]
     refused = ran(gate(asks), transform(doubles), agent="inc", trusted=trusted)
     assert "spawn rejected by middleware: lua before: hook.lua:1: not you" in refused
+
+
+BROKEN = "return function()\n  x = = 1\nend"
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"spawner_hints": {"layers": [gate(BROKEN)]}}, "spawner_hints.layers[0].lua.before"),
+        ({"spawner_hints": {"layers": ["audit", transform(BROKEN)]}}, "spawner_hints.layers[1].lua.after"),
+        ({"agents": [{"name": "echo", "kind": "lua", "spec": source(BROKEN)}]}, "agents[0].spec"),
+    ],
+)
+def test_lua_that_does_not_compile_is_told_before_anything_is_recorded(document, place):
+    flow = blueprint(step("echo", "$.x"), **document)
+
+    async def main():
+        async with Engine.open("memory:") as engine:
+            if "agents" not in document:
+                Agents(engine)
+            with pytest.raises(BlueprintError) as caught:
+                await engine.start(flow, {"x": 1})
+            return str(caught.value), await engine.list_runs()
+
+    said, runs = run(main())
+    assert f"{place}: E-LUA-SYNTAX hook.lua:2: unexpected symbol near '='" in said
+    assert not runs
+
+
+def test_the_lua_of_strangers_is_compiled_only_in_their_process(monkeypatch):
+    def never(_script):
+        raise AssertionError
+
+    monkeypatch.setattr("skep.lua.syntax.check_syntax", never)
+    assert "lua before: hook.lua:2: unexpected symbol" in ran(gate(BROKEN), trusted=False)
+
+
+def test_a_host_layer_and_a_registered_script_that_do_not_compile():
+    with pytest.raises(ConfigError, match=r"hook\.lua:2: unexpected symbol"):
+        standard_layers().with_base(HINT, LuaHooks().factory, {"after": source(BROKEN)})
+    with pytest.raises(LuaError, match="work:2: unexpected symbol"):
+        LuaScripts().add("work", BROKEN)
 
 
 @both

@@ -35,6 +35,8 @@ class KindInfo(Struct, frozen=True, kw_only=True):
     ready: bool = True
     """False: lint knows the kind, this version cannot start it (`E-KIND-NOT-YET`)."""
     check: Check = any_spec
+    check_code: Check = any_spec
+    """Of trusted Blueprints, and after `check`: what is wrong with code in a spec. It is compiled, and does not run."""
     untrusted_keys: frozenset[str] = frozenset()
     """The spec keys that an untrusted Blueprint may set; every other one is `E-TRUST` (R-trust)."""
 
@@ -62,6 +64,8 @@ class HintInfo(Struct, frozen=True, kw_only=True):
     """It may be listed more than once."""
     check: Check = no_options
     """`check(options, place)`: everything wrong with its options, an object; pure."""
+    check_code: Check = any_spec
+    """As `KindInfo.check_code`, with options."""
     untrusted_keys: frozenset[str] = frozenset()
     """The options that an untrusted Blueprint may set; every other one is `E-TRUST` (R-trust)."""
 

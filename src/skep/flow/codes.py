@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "E-TEMPLATE": "a system prompt that is no template, or reaches for _names, includes or macros",
     "E-COND-NOT-BOOL": "a branch's cond or a step's skip_if that can never be a boolean: compare it, or use exists()",
     "W-CASE-TEXT": "a case's value is a constant, not an expression, and this one looks like an expression",
+    "E-LUA-SYNTAX": "Lua that does not compile: a hook of a lua layer, or the script of a lua agent",
     "E-DIV-ZERO": "a division or modulo by the constant 0",
     "E-ITEMS": "a fanout's items that can never be an array",
     "E-EMPTY-JOIN": "any and race choose among lanes, and here there are none",

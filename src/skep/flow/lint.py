@@ -149,6 +149,8 @@ class _Lint:
         yield from kind.check(spec, place)
         if self._untrusted:
             yield from agent_trust(spec, kind, place)
+        else:
+            yield from kind.check_code(spec, place)
 
     def _unknown_kind(self, agent: AgentDef, place: str) -> Problem:
         message = f"agent {agent.name!r} is of unknown kind {agent.kind[:60]!r}"

@@ -29,6 +29,8 @@ def lint_layers(listed: Sequence[LayerHint], catalog: Catalog, untrusted: bool) 
         yield from info.check(hint.options, place_of_options)
         if untrusted:
             yield from layer_trust(hint, info, place_of_options)
+        else:
+            yield from info.check_code(hint.options, place_of_options)
         yield from _order(info, [earlier.key for earlier in listed[:number]], place)
 
 

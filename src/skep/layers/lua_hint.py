@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from skep.flow.catalog import HintInfo
-from skep.flow.lua_files import LuaSource, check_source
+from skep.flow.lua_files import HOOKS, LuaSource, check_source
 from skep.flow.problems import Problem, inside
 from skep.layers.lua import LuaLayer, OnError
 from skep.layers.lua_shared import HOOK_LIMITS, SHARED
-from skep.layers.options import check_of, read_options
+from skep.layers.options import check_of, code_check_of, read_options
 from skep.lua.runner import Runner, Script
+from skep.lua.syntax import syntax_problems
 from skep.workers.base import Ctx
 from skep.workers.layer_env import LayerEnv
 
@@ -32,7 +33,7 @@ class LuaOptions(Struct, frozen=True, kw_only=True):
 
 
 def _check(options: LuaOptions, place: str) -> Iterator[Problem]:
-    for name in ("before", "after"):
+    for name in HOOKS:
         source: LuaSource | None = getattr(options, name)
         if source is not None:
             yield from check_source(source, inside(place, name))
@@ -40,11 +41,17 @@ def _check(options: LuaOptions, place: str) -> Iterator[Problem]:
         yield Problem(place, "E-FIELD-MISSING", "a Lua layer without a hook", "give before or after")
 
 
+def _check_code(options: LuaOptions, place: str) -> Iterator[Problem]:
+    for name in HOOKS:
+        yield from syntax_problems(getattr(options, name), name, inside(place, name))
+
+
 HINT = HintInfo(
     key="lua",
     what="a gate before and a transform after, in Lua",
     repeats=True,
     check=check_of(LuaOptions, _check),
+    check_code=code_check_of(LuaOptions, _check_code),
     untrusted_keys=frozenset({"before", "after", "on_error"}),
 )
 

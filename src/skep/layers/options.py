@@ -34,6 +34,17 @@ def check_of(kind: type[Options], also: Also[Options] = nothing_else) -> Check:
     return check
 
 
+def code_check_of(kind: type[Options], code: Also[Options]) -> Check:
+    """The `HintInfo.check_code` of a layer; what cannot be read is left to its `check`."""
+
+    def check(options: Any, place: str) -> list[Problem]:
+        problems: list[Problem] = []
+        read = StructReader(problems).struct(kind, options, place)
+        return list(code(read, place)) if read is not None and not problems else []
+
+    return check
+
+
 def read_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
     """Options that were checked, as a `kind`."""
     return msgspec.convert(dict(options), kind, strict=False)

@@ -65,7 +65,7 @@ class LayerRegistry:
         """
         info = _info(info)
         options = dict(options or {})
-        for problem in info.check(options, info.key):
+        for problem in [*info.check(options, info.key), *info.check_code(options, info.key)]:
             raise ConfigError(problem.message, where=problem.place, fix=problem.fix)
         self._base.append(_Base(info, factory, options))
         self._close_with(close)

@@ -84,6 +84,16 @@ class LuaVM:
         """Give the call that is under way this much more time: a host function has waited for somebody."""
         self._calls.extend(seconds)
 
+    def compile(self, script: Script) -> None:
+        """Compile a script before it is needed; nothing of it runs.
+
+        Raises:
+            LuaError: a syntax error.
+            LimitExceeded: the source is too long, or compiling takes too much memory.
+        """
+        with self._calls.using():
+            self._calls.chunk(script)
+
     def hook(self, script: Script, *args: Any, cancel: CancelToken | None = None) -> Any:
         """Evaluate the script, which gives a function; call that with `args`; the first value it returns.
 

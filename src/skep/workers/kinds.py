@@ -9,7 +9,7 @@ from skep.flow.catalog import KindInfo
 from skep.workers.base import AgentFactory
 from skep.workers.lua.kind import LuaKind
 from skep.workers.lua.scripts import LuaScripts
-from skep.workers.lua.spec import check_lua_spec
+from skep.workers.lua.spec import check_lua_code, check_lua_spec
 from skep.workers.operator.kind import OperatorKind, check_operator_spec
 from skep.workers.process.kind import ProcessKind
 from skep.workers.process.spec import check_subprocess_spec
@@ -29,7 +29,12 @@ def standard_kinds() -> tuple[KindInfo, ...]:
             untrusted_keys=frozenset({"fn_id"}),
         ),
         KindInfo(name="subprocess", aliases=("process",), check=check_subprocess_spec),
-        KindInfo(name="lua", check=check_lua_spec, untrusted_keys=frozenset({"source", "name", "fn_id"})),
+        KindInfo(
+            name="lua",
+            check=check_lua_spec,
+            check_code=check_lua_code,
+            untrusted_keys=frozenset({"source", "name", "fn_id"}),
+        ),
         KindInfo(name="operator", check=check_operator_spec, untrusted_keys=frozenset({"operator_ref"})),
         KindInfo(name="strategy", check=check_strategy_spec, untrusted_keys=UNTRUSTED_KEYS),
         KindInfo(name="agent", aliases=("agent_block",), ready=False),

@@ -28,7 +28,7 @@ from skep.workers.lua.kind import LuaKind
 from skep.workers.lua.result import final_of
 from skep.workers.lua.scripts import LuaScripts
 from skep.workers.lua.spawner import LuaSpawner
-from skep.workers.lua.spec import check_lua_spec
+from skep.workers.lua.spec import check_lua_code, check_lua_spec
 
 
 def perform(source, given=None, *, host=None, trusted=True, spec=None, **fields):
@@ -395,6 +395,23 @@ def test_good_specs(spec):
 )
 def test_bad_specs(spec, found):
     assert [(problem.place, problem.code) for problem in check_lua_spec(spec, "s")] == [found]
+
+
+@pytest.mark.parametrize(
+    ("spec", "codes"),
+    [
+        ({"source": "return 1"}, []),
+        ({"source": "return ="}, ["E-LUA-SYNTAX"]),
+        ({"source": "\ud800"}, ["E-LUA-SYNTAX"]),
+        ({"source": " " * (2**20 + 1)}, ["E-LIMIT"]),
+        ({"source": "error('it runs')"}, []),
+        ({"fn_id": "it"}, []),
+        ({"source": 1}, []),
+        (None, []),
+    ],
+)
+def test_code_is_compiled_and_does_not_run(spec, codes):
+    assert [problem.code for problem in check_lua_code(spec, "s")] == codes
 
 
 def test_an_unknown_script_is_told_with_what_is_near():

@@ -11,6 +11,7 @@ from msgspec import Struct
 from skep.errors import ConfigError
 from skep.lua.limits import DEFAULT_LIMITS
 from skep.lua.runner import Script
+from skep.lua.syntax import check_syntax
 from skep.workers.lua.bridges import EMIT, Bridge
 
 
@@ -38,6 +39,8 @@ class LuaScripts:
 
         Raises:
             ConfigError: the name is taken, a bridge is no function or bears a name of ours, the file cannot be read.
+            LuaError: a syntax error.
+            LimitExceeded: the source is too long.
         """
         if name in self._scripts:
             raise ConfigError(
@@ -51,6 +54,7 @@ class LuaScripts:
                     f"host.{called} {what}", where=f"Lua script {name}", fix="name a function of yours"
                 )
         script = Script(source, name) if isinstance(source, str) else Script(_read(source), source.name)
+        check_syntax(script)
         self._scripts[name] = Registered(script, MappingProxyType(bridges))
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from skep.flow.lua_files import LuaSource, check_source
 from skep.flow.problems import Problem
 from skep.flow.struct_reader import StructReader
+from skep.lua.syntax import syntax_problems
 
 Positive = Annotated[int, Meta(gt=0, le=2**62)]
 
@@ -48,3 +49,14 @@ def check_lua_spec(spec: Any, place: str) -> list[Problem]:
         message = "fn_id and a source both name the script"
         problems.append(Problem(place, "E-FIELD-TWICE", message, "keep one of them"))
     return problems
+
+
+def check_lua_code(spec: Any, place: str) -> list[Problem]:
+    """Whether the script of a `lua` agent can be compiled.
+
+    >>> [problem.message for problem in check_lua_code({"source": "return 1 +"}, "agents[0].spec")]
+    ['script:1: unexpected symbol near <eof>']
+    """
+    problems: list[Problem] = []
+    read = StructReader(problems).struct(LuaSpec, spec if spec is not None else {}, place)
+    return list(syntax_problems(read, "script", place)) if not problems else []
