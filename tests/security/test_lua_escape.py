@@ -152,6 +152,8 @@ CORPUS = {
     "gc of null": "return getmetatable(null).__gc(null)",
     "close null": "local x <close> = null",
     "metatable of strings": "getmetatable('').__index = function() return 1 end",
+    "metatable of arrays": "getmetatable(array()).__gc = f",
+    "metatable of arrays from the host": "getmetatable(f({1})).__index = f",
     "set the metatable of strings": "setmetatable('', {})",
     "set the metatable of null": "setmetatable(null, {})",
     "function as table": "return f.__globals__",
@@ -269,6 +271,12 @@ def test_globals_and_libraries_of_one_vm_are_not_those_of_another(profile):
     vm(profile).run(Script("x = 1 string.rep = nil math.pi = 3 package.loaded.y = 1 null = 1"))
     seen = Script("return {x == nil, ('x'):rep(1), math.pi > 3, package.loaded.y == nil, null ~= 1}")
     assert vm(profile).run(seen) == [True, "x", True, True, True]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_metatable_of_an_array_is_that_array_s_alone(profile):
+    own = "local t = array(array({1})) setmetatable(t, {__index = {x = 2}}) return {t.x == 2, #t, array().x == nil}"
+    assert vm(profile).run(Script(own)) == [True, 1, True]
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -27,9 +27,20 @@ objects.__tostring = function()
   return "null"
 end
 
+-- All arrays share one: a finaliser that a script could put there would run, and the rest would stay for the next.
+local is_array, metatable_of, replace_metatable = skep.is_array, debug.getmetatable, debug.setmetatable
+is_array.__metatable = false
+
+local function set_metatable(t, metatable)
+  if metatable_of(t) == is_array then
+    replace_metatable(t, nil)
+  end
+  return setmetatable(t, metatable)
+end
+
 -- Marks a table as a JSON array: an empty one is an object otherwise.
 function env.array(t)
-  return setmetatable(t == nil and {} or t, skep.is_array)
+  return set_metatable(t == nil and {} or t, is_array)
 end
 
 -- A finaliser runs where no limit can reach it.
@@ -37,7 +48,7 @@ function env.setmetatable(t, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
     error("__gc is not available: use a variable with <close>", 2)
   end
-  return setmetatable(t, metatable)
+  return set_metatable(t, metatable)
 end
 
 local function read_all(reader)
