@@ -16,6 +16,10 @@ from skep.strategy.packages.files import now, read_list
 Trust = Literal["trusted", "untrusted"]
 
 
+KEPT = 16
+"""Digests of one name: a package may lie in several places, and come back in an earlier version."""
+
+
 class Vouched(Struct, kw_only=True):
     """For what, and since when."""
 
@@ -54,10 +58,17 @@ def vouch(path: Path, name: str, *, folder: Path) -> None:
 
 
 def vouch_digests(path: Path, digests: Mapping[str, str]) -> None:
-    """Add the digests of packages, by their names, to the record. Only under the home's lock. Raises `PackageError`."""
+    """Add the digests of packages, by their names, to the record, which keeps the last few of each name.
+
+    Only under the home's lock. Raises `PackageError`.
+    """
     record = read_trust(path)
     for name, digest in digests.items():
-        record.digests.setdefault(digest, Vouched(name=name, at=now()))
+        record.digests.pop(digest, None)
+        record.digests[digest] = Vouched(name=name, at=now())
+        older = [key for key, of in record.digests.items() if of.name == name][:-KEPT]
+        for key in older:
+            del record.digests[key]
     _write(path, record)
 
 

@@ -16,7 +16,7 @@ from skep.strategy.packages.manifest import Wanted, add_wanted, drop_wanted, rea
 from skep.strategy.packages.pinned import Pinned, read_pinned, write_pinned
 from skep.strategy.packages.project import forget, want
 from skep.strategy.packages.sources import Source
-from skep.strategy.packages.trust import read_trust, vouch_digests
+from skep.strategy.packages.trust import KEPT, read_trust, vouch_digests
 
 MANIFEST = """\
 # what we need
@@ -186,6 +186,16 @@ def test_trust_that_cannot_be_read_is_none(tmp_path, text):
         read_trust(tmp_path / "trusted.json")
     with pytest.raises(PackageError):
         vouch_digests(tmp_path / "trusted.json", {"p": "sha256:0"})
+
+
+def test_the_last_few_digests_of_a_name_are_kept(tmp_path):
+    file = tmp_path / "trusted.json"
+    vouch_digests(file, {"other": "sha256:other"})
+    for number in [*range(KEPT + 3), 5]:
+        vouch_digests(file, {"p": f"sha256:{number}"})
+    kept = [key for key, of in read_trust(file).digests.items() if of.name == "p"]
+    assert kept == [f"sha256:{number}" for number in [*range(3, 5), *range(6, KEPT + 3), 5]]
+    assert "sha256:other" in read_trust(file).digests
 
 
 def test_two_who_change_a_project_at_once_both_succeed(tmp_path):
