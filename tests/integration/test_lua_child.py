@@ -176,6 +176,55 @@ def test_a_pool_of_one_serves_two_hooks_at_once_one_after_the_other():
     assert using(use, max_size=1) == [number * 2 for number in range(50)]
 
 
+def test_cancel_ends_the_wait_for_a_process_at_once_and_nobody_is_left_in_the_line():
+    async def use(pool: ChildPool, runner: Runner):
+        cancel = CancelToken()
+        async with pool.process("somebody"):
+            waiting = asyncio.create_task(runner.hook(Script("return print"), cancel=cancel))
+            while not pool.stats["waiting"]:
+                await asyncio.sleep(0)
+            cancel.cancel("enough")
+            with pytest.raises(WorkerCancelled, match="enough"):
+                await asyncio.wait_for(waiting, 5)
+            late = asyncio.create_task(runner.hook(Script("return print")))
+            while not pool.stats["waiting"]:
+                await asyncio.sleep(0)
+            late.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await late
+            assert pool.stats == {"busy": 1, "idle": 0, "waiting": 0}
+        assert await runner.hook(Script("return function() return 1 end")) == 1
+
+    using(use, max_size=1)
+
+
+@pytest.mark.parametrize("end", ["shutdown", "forget"])
+def test_a_call_whose_pool_ends_its_process_fails_at_once_and_says_so(end):
+    async def use(pool: ChildPool, runner: Runner):
+        call = asyncio.create_task(runner.run(BUSY, {}))
+        await in_call(pool)
+        await asyncio.sleep(0)
+        await (pool.shutdown() if end == "shutdown" else runner.close())
+        with pytest.raises(LuaProcessFailed, match="has ended"):
+            await asyncio.wait_for(call, 5)
+
+    using(use)
+
+
+def test_a_process_that_is_handed_over_while_the_pool_closes_serves_nobody():
+    async def use(pool: ChildPool, runner: Runner):
+        async with pool.process("somebody"):
+            waiting = asyncio.create_task(runner.hook(Script("return function() return 1 end")))
+            while not pool.stats["waiting"]:
+                await asyncio.sleep(0)
+        await pool.shutdown()
+        with pytest.raises(LuaProcessFailed, match="closed"):
+            await waiting
+        assert pool.stats == {"busy": 0, "idle": 0, "waiting": 0}
+
+    using(use, max_size=1)
+
+
 def test_a_process_for_which_everybody_waits_too_long_is_a_named_error():
     async def use(pool: ChildPool, runner: Runner):
         await pool.warm()

@@ -192,4 +192,8 @@ class Child:
         """It is no process any more. What it has sent, and its end, are still read."""
         if code is None:
             reap(self.pid)
+        if (
+            not self.alive
+        ):  # nothing more is read from one that was killed: its call would wait for its wall limit
+            self._fail(LuaProcessFailed(_ENDED))
         self.gone.set_result(None)

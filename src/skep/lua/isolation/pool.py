@@ -6,14 +6,15 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from skep.errors import ConfigError, LuaProcessFailed, PoolExhausted
+from skep.errors import ConfigError, LuaProcessFailed, PoolExhausted, WorkerCancelled
 from skep.lua.isolation.bounds import DEFAULT_BOUNDS, Bounds
 from skep.lua.isolation.child import Child
 from skep.lua.isolation.launch import Program
 from skep.lua.isolation.spare import Spare
 from skep.lua.limits import DEFAULT_LIMITS, Limits
+from skep.workers.cancel import CancelToken
 
 
 class ChildPool:
@@ -76,16 +77,19 @@ class ChildPool:
         await self._spare.ready()
 
     @asynccontextmanager
-    async def process(self, principal: str) -> AsyncGenerator[Child]:
+    async def process(self, principal: str, cancel: CancelToken | None = None) -> AsyncGenerator[Child]:
         """A process that has served no other principal, for one call.
 
         Raises:
             PoolExhausted: none was free in time, or too many wait.
-            LuaProcessFailed: none can be started.
+            LuaProcessFailed: none can be started, or the pool is closed.
+            WorkerCancelled: `cancel` was cancelled while this caller waited.
         """
-        child = await self._check_out(principal)
+        child = await self._check_out(principal, cancel)
         self._busy[child] = principal
         try:
+            if self._closed:  # since it was handed over
+                raise _closed()
             yield child
         finally:
             del self._busy[child]
@@ -109,12 +113,12 @@ class ChildPool:
 
     # -- places --------------------------------------------------------------------------------
 
-    async def _check_out(self, principal: str) -> Child:
+    async def _check_out(self, principal: str, cancel: CancelToken | None) -> Child:
         if self._closed:
             raise _closed()
         child = self._kept_for(principal)
         if child is None and not self._take_place():
-            child = await self._wait(principal)
+            child = await self._wait(principal, cancel)
         if child is not None:
             return child
         try:
@@ -143,7 +147,7 @@ class ChildPool:
         self._retire(oldest)
         return True
 
-    async def _wait(self, principal: str) -> Child | None:
+    async def _wait(self, principal: str, cancel: CancelToken | None) -> Child | None:
         """Until it is our turn: a process of this principal, or `None` for the place of one."""
         if len(self._waiting) >= self._max_waiting:
             raise PoolExhausted(
@@ -151,10 +155,14 @@ class ChildPool:
             )
         turn: asyncio.Future[Child | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((principal, turn))
+        if cancel is not None:
+            cancel.on_cancel(lambda reason: _fail(turn, WorkerCancelled(reason)))
         try:
             async with asyncio.timeout(self._timeout):
                 return await turn
         except BaseException as error:
+            with suppress(ValueError):  # its turn may have come
+                self._waiting.remove((principal, turn))
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on(turn.result(), principal)
             if isinstance(error, TimeoutError):
@@ -212,6 +220,11 @@ class ChildPool:
                 self._free_place()
             self._retire(child)
         await asyncio.gather(*(child.gone for child in children))
+
+
+def _fail(turn: asyncio.Future[Child | None], error: Exception) -> None:
+    if not turn.done():
+        turn.set_exception(error)
 
 
 def _closed() -> LuaProcessFailed:

@@ -39,7 +39,7 @@ class ChildRunner:
         """
         self._check(script, cancel)
         given = Raw(encode(list(args), where="arguments"))
-        async with self._pool.process(self._principal) as child:
+        async with self._pool.process(self._principal, cancel) as child:
             message = Hook(_next(child, cancel), script.source, script.name, given, script.drops_result)
             return await child.call(message, {}, cancel)
 
@@ -62,7 +62,7 @@ class ChildRunner:
         self._check(script, cancel)
         functions = dict(host or {})
         given = Raw(encode(dict(variables), where="variables"))
-        async with self._pool.process(self._principal) as child:
+        async with self._pool.process(self._principal, cancel) as child:
             message = Run(_next(child, cancel), script.source, script.name, given, list(functions))
             return await child.call(message, functions, cancel)
 
