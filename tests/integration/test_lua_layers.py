@@ -264,9 +264,9 @@ def test_runs_of_strangers_do_not_meet_in_a_process(monkeypatch):
     principals = []
     process = ChildPool.process
 
-    def noted(pool, principal):
+    def noted(pool, principal, cancel):
         principals.append(principal)
-        return process(pool, principal)
+        return process(pool, principal, cancel)
 
     monkeypatch.setattr(ChildPool, "process", noted)
     agent = {"name": "a", "kind": "lua", "spec": {"source": "seen = (seen or 0) + 1 return seen"}}
