@@ -54,6 +54,8 @@ class Entry(Struct):
     at: int
     reserved: Amounts
     usage: Usage | None = None
+    unclear: bool = False
+    """A report came that is not understood."""
 
     @property
     def counted(self) -> Amounts:
@@ -90,7 +92,9 @@ def note_artifact(account: Account | None, output: WorkerOutput) -> Account | No
     elif name == USAGE and account is not None:
         entry = account.entries.get(output.task_id)
         if entry is not None and entry.attempt == output.attempt:
-            entry.usage = _usage(output) or entry.usage
+            usage = _usage(output)
+            entry.unclear = entry.unclear or usage is None
+            entry.usage = usage or entry.usage
     return account
 
 

@@ -81,7 +81,12 @@ class Place:
         if self.resumed and self.held.milliseconds:
             took = min(took, self.held.milliseconds)  # the host was down meanwhile
         usage = entry.usage if entry is not None else None
-        unknown = self.reserved if failed else NOTHING
+        unclear = entry is not None and entry.unclear
+        if unclear and usage is None:
+            log.warning(
+                "budget: what %s reports as usage is not understood: its reserve counts", self.ctx.agent
+            )
+        unknown = self.reserved if failed or unclear else NOTHING
         self.leave(
             Amounts(
                 attempts=1,

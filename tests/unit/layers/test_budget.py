@@ -120,6 +120,9 @@ async def test_a_child_is_refused_where_a_step_would_wait():
     [
         (None, None, 0),
         (None, 150, 150),
+        (None, -5, 100),
+        (None, 1e300, 100),
+        (None, "lots", 100),
         (WorkerFailed("crashed"), None, 100),
         (WorkerFailed("crashed"), 30, 30),
         (WorkerCancelled("cancelled"), None, 100),
