@@ -10,6 +10,7 @@ from skep.core.outputs import Partial, Progress
 from skep.errors import (
     BadValue,
     ConfigError,
+    LimitExceeded,
     LuaError,
     NotRegistered,
     TrustError,
@@ -357,6 +358,13 @@ def test_what_cannot_be_registered(tmp_path):
     ):
         with pytest.raises(ConfigError):
             scripts.add(name, source, host)
+
+
+def test_a_file_that_is_too_long_is_told_as_that(tmp_path):
+    long = tmp_path / "long.lua"
+    long.write_text("é" * 2**20)
+    with pytest.raises(LimitExceeded, match=r"long\.lua: limit source"):
+        LuaScripts().add("it", long)
 
 
 def test_a_registered_script_is_the_hosts_own_whoever_names_it():

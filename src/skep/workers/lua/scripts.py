@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from skep.errors import ConfigError
+from skep.errors import ConfigError, LimitExceeded
 from skep.lua.limits import DEFAULT_LIMITS
 from skep.lua.runner import Script
 from skep.lua.syntax import check_syntax
@@ -62,6 +62,8 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(DEFAULT_LIMITS.source + 1)
+        if len(data) > DEFAULT_LIMITS.source:  # cut where it may be in the middle of a character
+            raise LimitExceeded("source", DEFAULT_LIMITS.source, where=path.name)
         return data.decode()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", fix="check the path") from error
