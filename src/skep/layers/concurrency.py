@@ -47,21 +47,23 @@ class Concurrency:
 
     An attempt has its slot from its start to its worker's end, also while it waits for an answer, and waits for
     one in order of arrival; its own timeout runs meanwhile. It begins when fewer attempts of the agent run than
-    its own Blueprint allows. One that is given up gives its slot back then.
+    its own Blueprint allows. One that is given up gives its slot back then. Blueprints of strangers have lines of
+    their own: they choose how few may run, and others would wait for them.
     """
 
     def __init__(self) -> None:
-        self._agents: dict[str, _Slots] = {}
+        self._agents: dict[tuple[str, bool], _Slots] = {}
 
     def factory(self, options: Mapping[str, Any], env: LayerEnv) -> ConcurrencyLayer:
         """See `skep.layers.registry.Factory`."""
         return ConcurrencyLayer(self, read_options(ConcurrencyOptions, options), env)
 
-    def slots(self, agent: str, waiting: int) -> _Slots:
+    def slots(self, env: LayerEnv) -> _Slots:
         """The slots of an agent; kept while one is taken or waited for."""
-        slots = self._agents.get(agent)
+        key = (env.agent.name, env.trusted)
+        slots = self._agents.get(key)
         if slots is None:
-            slots = self._agents[agent] = _Slots(waiting, lambda: self._agents.pop(agent, None))
+            slots = self._agents[key] = _Slots(env.limits.layer_waiting, lambda: self._agents.pop(key, None))
         return slots
 
 
@@ -135,11 +137,10 @@ class _Limited(Around):
         self._shared = shared
         self._most = most
         self._clock = env.clock
-        self._waiting = env.limits.layer_waiting
-        self._agent = env.agent.name
+        self._env = env
 
     async def spawn(self, ctx: Ctx) -> Worker:
-        slots = self._shared.slots(self._agent, self._waiting)
+        slots = self._shared.slots(self._env)
         await slots.take(self._most, ctx)
         slot = _Slot(slots)
         patience = ctx.grace + JOIN_SLACK

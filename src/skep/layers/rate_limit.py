@@ -61,12 +61,14 @@ HINT = HintInfo(
 class RateLimit:
     """The layer and what its copies share: one bucket for each agent's name, whatever run an attempt is of.
 
+    Blueprints of strangers have buckets of their own: they choose their rates, and others would wait for them.
+
     In any stretch of time no more attempts begin than `burst` and the rate allow; the rest wait in order of
     arrival while their own timeout runs. Buckets are of this process and full when it begins.
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
     def factory(self, options: Mapping[str, Any], env: LayerEnv) -> RateLimitLayer:
         """See `skep.layers.registry.Factory`."""
@@ -78,15 +80,16 @@ class RateLimit:
         Raises:
             LimitExceeded: too many agents have begun an attempt shortly before.
         """
-        bucket = self._buckets.get(agent)
+        key = (agent, env.trusted)
+        bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= env.limits.layer_memory:
                 self._forget_full(env.limits.layer_memory)
-            bucket = self._buckets[agent] = _Bucket(env.clock, env.limits.layer_waiting)
+            bucket = self._buckets[key] = _Bucket(env.clock, env.limits.layer_waiting)
         return bucket
 
     def _forget_full(self, limit: int) -> None:
-        self._buckets = {agent: bucket for agent, bucket in self._buckets.items() if not bucket.is_full}
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full}
         if len(self._buckets) >= limit:
             raise LimitExceeded("layer_memory", limit, where="layer rate_limit")
 

@@ -14,12 +14,13 @@ from skep.workers.base import Completion, JoinHandler
 from skep.workers.layer_env import LayerEnv
 
 
-def layer_env(clock=None, agent="a", blueprint=None, limits=DEFAULT_LIMITS):
+def layer_env(clock=None, agent="a", blueprint=None, limits=DEFAULT_LIMITS, *, trusted=True):
     return LayerEnv(
         agent=AgentDef(name=agent, kind="python"),
         blueprint=blueprint,
         clock=clock or FakeClock(),
         limits=limits,
+        trusted=trusted,
     )
 
 

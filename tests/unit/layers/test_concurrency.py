@@ -52,6 +52,18 @@ async def test_a_late_comer_does_not_overtake():
 
 
 @in_loop
+async def test_a_stranger_s_blueprint_holds_nobody_else_up():
+    bench, shared = Bench(), Concurrency()
+    stranger, ours = limited(bench, shared, trusted=False), limited(bench, shared, {"max": 2})
+    for n in range(3):
+        stranger.begin(n)
+    await settle()
+    ours.begin(3)
+    await settle()
+    assert bench.started == [0, 3]
+
+
+@in_loop
 async def test_one_line_for_an_agent_across_blueprints_and_another_for_another():
     bench, shared = Bench(), Concurrency()
     here, there = limited(bench, shared), limited(bench, shared, {"max": 2})

@@ -74,6 +74,19 @@ async def test_a_burst_begins_at_once_and_comes_back_with_time():
 
 
 @in_loop
+async def test_a_stranger_s_blueprint_holds_nobody_else_up():
+    shared = RateLimit()
+    clock, _, stranger = paced({"per_second": 1e-6}, shared, trusted=False)
+    _, bench, ours = paced({"per_second": 10}, shared, clock=clock)
+    for n in range(3):
+        stranger.begin(n)
+    await settle()
+    ours.begin(3)
+    await settle()
+    assert bench.started == [3]
+
+
+@in_loop
 async def test_one_bucket_for_an_agent_and_one_for_another():
     shared, clock = RateLimit(), FakeClock(0)
     _, first, here = paced({"per_second": 1}, shared, clock=clock)
