@@ -72,6 +72,11 @@ class Scale:
     turns: int = 200
     starts: int = 15
     calls: int = 1_000
+    lines: int = 1_000_000
+    attempts: int = 200
+    checks: int = 50_000
+    questions: int = 10_000
+    waiters: int = 1_000
     million: int = 1_000_000
 
 
@@ -86,6 +91,11 @@ QUICK = Scale(
     turns=40,
     starts=3,
     calls=100,
+    lines=100_000,
+    attempts=40,
+    checks=5_000,
+    questions=500,
+    waiters=100,
     million=30_000,
 )
 
@@ -104,7 +114,18 @@ def starting(name: str, *command: object, peer: bool = False) -> Probe:
 
 def rows(scale: Scale) -> Sequence[Row]:
     """All rows, in the order of the table."""
-    return (*steps(scale), *fanouts(scale), *sizes(scale), *starts(scale))
+    return (
+        *steps(scale),
+        *fanouts(scale),
+        *authority(scale),
+        *processes(scale),
+        *programs(scale),
+        *layers(scale),
+        *lua_in_process(scale),
+        *lua_children(scale),
+        *sizes(scale),
+        *starts(scale),
+    )
 
 
 def steps(scale: Scale) -> Sequence[Row]:
@@ -213,6 +234,64 @@ def fanouts(scale: Scale) -> Sequence[Row]:
     )
 
 
+def authority(scale: Scale) -> Sequence[Row]:
+    tokens = skep("ours_tokens.py", scale.checks)
+    memory = skep("ours_questions.py", "memory", scale.questions)
+    sqlite = skep("ours_questions.py", "sqlite", scale.questions)
+    floor = skep("commit_floor.py", scale.steps, name="one raw commit through a writer thread")
+    return (
+        Row(
+            "token-grant", "`verify_token`, in this process, unsigned", "grant_us", "us", AtMost(1.5), tokens
+        ),
+        Row("token-wire", "`verify_token`, from a token's text", "wire_us", "us", AtMost(6), tokens),
+        Row(
+            "token-first",
+            "`verify_token`, a text that was not seen before",
+            "first_us",
+            "us",
+            None,
+            tokens,
+        ),
+        Row(
+            "answer-memory",
+            f"one answer, {scale.questions:,} questions open in the run, in memory",
+            "p50_us",
+            "us",
+            AtMost(300),
+            memory,
+            others=(
+                skep("ours_questions.py", "memory", scale.questions // 10, name="skep, a tenth of them"),
+            ),
+        ),
+        Row(
+            "answer-together",
+            "the same on SQLite, forty answers at once",
+            "together_us",
+            "us",
+            AtMost(300),
+            sqlite,
+        ),
+        Row(
+            "answer-alone",
+            "the same on SQLite, one after the other",
+            "p50_us",
+            "us",
+            None,
+            sqlite,
+            floor,
+            note="an answer is told to have been taken when it is durable: the raw commit is the floor.",
+        ),
+        Row(
+            "waiters",
+            f"{scale.waiters:,} waiters on one task, woken",
+            "ms",
+            "ms",
+            AtMost(20),
+            skep("ours_waiters.py", "memory", scale.waiters),
+        ),
+    )
+
+
 def processes(scale: Scale) -> Sequence[Row]:
     n = scale.processes
     raw = "asyncio.create_subprocess_exec"
@@ -229,6 +308,42 @@ def processes(scale: Scale) -> Sequence[Row]:
                 skep("raw_processes.py", "pidfd", n, name=f"{raw}, pidfd watcher"),
                 skep("ours_processes.py", "library", n, name="skep, not the subreaper"),
             ),
+        ),
+    )
+
+
+def programs(scale: Scale) -> Sequence[Row]:
+    lines, fewer, attempts = scale.lines, scale.lines // 10, scale.attempts
+    bare = "asyncio readline and decode alone"
+    return (
+        Row(
+            "ndjson-partial",
+            f"{lines:,} lines of NDJSON from a program into the engine: text as it comes",
+            "us_per_line",
+            "us",
+            Faster(2),
+            skep("ours_ndjson.py", "engine", "partial", lines),
+            skep("ours_ndjson.py", "readline", "partial", lines, name=bare),
+            note="text that is read at once is recorded as one `partial`.",
+        ),
+        Row(
+            "ndjson-progress",
+            f"{fewer:,} lines of NDJSON from a program into the engine: each a record of its own",
+            "us_per_line",
+            "us",
+            Faster(2),
+            skep("ours_ndjson.py", "engine", "progress", fewer),
+            skep("ours_ndjson.py", "readline", "progress", fewer, name=bare),
+            (skep("ours_ndjson.py", "engine", "progress", fewer, "sqlite", name="skep, on SQLite"),),
+        ),
+        Row(
+            "persistent",
+            "one attempt of a Python program that echoes, two at once: kept for all attempts",
+            "us_per_attempt",
+            "us",
+            Faster(20),
+            skep("ours_persistent.py", "persistent", attempts * 10, 2),
+            skep("ours_persistent.py", "spawning", attempts, 2, name="the same program, started for each"),
         ),
     )
 
