@@ -108,6 +108,7 @@ def test_a_copy_of_alc_has_all_of_it_and_alc_may_be_replaced():
         ("alc.json_encode('\\1\"\\\\\\n')", '"\\u0001\\"\\\\\\n"'),
         ('alc.json_encode(alc.json_decode(\'{"a":null,"b":[]}\'))', '{"a":null,"b":[]}'),
         ("pcall(alc.json_decode, '{')", False),
+        ("{alc.json_decode('null') == null, alc.json_decode('false')}", [True, False]),
         ("alc.stats.record('k', {1}) or alc.stats.get('k')", [1]),
         ("alc.stats.get('none')", None),
     ],

@@ -83,5 +83,9 @@ function alc.json_decode(text)
   if type(text) ~= "string" and type(text) ~= "number" then
     error("alc.json_decode: a string is needed, not a " .. type(text), 2)
   end
-  return decode(tostring(text))
+  local value = decode(tostring(text))
+  if value == nil then
+    return null
+  end
+  return value
 end
